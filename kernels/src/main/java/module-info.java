@@ -6,4 +6,5 @@ module io.panatron.kernels {
   requires static org.jspecify;
 
   exports io.panatron.kernels;
+  exports io.panatron.kernels.backends;
 }

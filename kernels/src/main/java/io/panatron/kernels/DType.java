@@ -1,0 +1,38 @@
+package io.panatron.kernels;
+
+/** The element types a tensor can hold. */
+public enum DType {
+  /** IEEE binary64; only the reference backend computes in it. */
+  F64(8),
+  /** IEEE binary32. */
+  F32(4),
+  /** The upper half of a binary32: 8 exponent bits, 7 stored fraction bits. */
+  BF16(2),
+  /** IEEE binary16. */
+  F16(2),
+  /** Signed 32-bit integers: token ids, positions, labels. */
+  I32(4);
+
+  private final int bytes;
+
+  DType(int bytes) {
+    this.bytes = bytes;
+  }
+
+  /** Bytes of one element. */
+  public int bytes() {
+    return bytes;
+  }
+
+  public boolean isFloating() {
+    return this != I32;
+  }
+
+  /**
+   * The type in which sums over this type are kept: parameter gradients, per-row statistics, losses.
+   * F64 for F64, else F32.
+   */
+  public DType accumulator() {
+    return this == F64 ? F64 : F32;
+  }
+}

@@ -1,0 +1,141 @@
+package io.panatron.kernels;
+
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.Set;
+
+/**
+ * The owner of tensors: what it allocates lives until its last reference is released or the scope closes.
+ *
+ * <p>An allocation starts with one reference. {@link #retain} adds one for a second holder (a tape that
+ * saves an input), {@link #release} gives one up; at zero the memory goes back to the pool at once.
+ *
+ * <p>A checked scope surrounds each buffer with red zones, fills it with NaN patterns, and refuses use
+ * after release, release by another thread, and overruns found at release.
+ */
+public final class MemoryScope implements AutoCloseable {
+  private final MemoryPool pool;
+  private final String name;
+  private final boolean checked;
+  private final Thread thread = Thread.currentThread();
+  private final Set<Buffer> live = Collections.newSetFromMap(new IdentityHashMap<>());
+  private long currentBytes;
+  private long peakBytes;
+  private boolean closed;
+
+  MemoryScope(MemoryPool pool, String name, boolean checked) {
+    this.pool = pool;
+    this.name = name;
+    this.checked = checked;
+  }
+
+  public String name() {
+    return name;
+  }
+
+  /** Bytes now lent by this scope. */
+  public long currentBytes() {
+    return currentBytes;
+  }
+
+  /** The most bytes lent by this scope at one time. */
+  public long peakBytes() {
+    return peakBytes;
+  }
+
+  /** How many buffers are live. */
+  public int liveBuffers() {
+    return live.size();
+  }
+
+  /** An uninitialised tensor with one reference. */
+  public Tensor allocate(String label, DType dtype, long... extents) {
+    return allocate(label, dtype, Shape.of(extents));
+  }
+
+  /** An uninitialised tensor with one reference. */
+  public Tensor allocate(String label, DType dtype, Shape shape) {
+    if (closed) {
+      throw new IllegalStateException("scope " + name + " is closed; cannot allocate " + label);
+    }
+    checkThread(label);
+    long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
+    long zone = checked ? RedZones.BYTES : 0;
+    MemoryPool.Block block = pool.take(bytes + 2 * zone);
+    Buffer buffer = new Buffer(this, block, label, zone, bytes);
+    live.add(buffer);
+    currentBytes += block.size();
+    peakBytes = Math.max(peakBytes, currentBytes);
+    if (checked) {
+      RedZones.paint(pool.device(), buffer);
+    }
+    return new Tensor(buffer, 0, shape, dtype);
+  }
+
+  /** Adds a reference. */
+  public void retain(Tensor tensor) {
+    Buffer buffer = tensor.buffer();
+    requireLive(buffer, "retain");
+    buffer.retain();
+  }
+
+  /** Gives up a reference; the last one returns the memory to the pool. */
+  public void release(Tensor tensor) {
+    Buffer buffer = tensor.buffer();
+    requireLive(buffer, "release");
+    checkThread(buffer.label());
+    if (buffer.drop() == 0) {
+      free(buffer);
+      live.remove(buffer);
+    }
+  }
+
+  /** How many holders the tensor's memory has. */
+  public int references(Tensor tensor) {
+    requireLive(tensor.buffer(), "count");
+    return tensor.buffer().references();
+  }
+
+  /** Returns everything still live to the pool. */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    for (Buffer buffer : live) {
+      free(buffer);
+    }
+    live.clear();
+  }
+
+  void checkUse(Buffer buffer) {
+    if (checked && !buffer.isLive()) {
+      throw new IllegalStateException(
+          "use of " + buffer.label() + " of scope " + name + " after its release");
+    }
+  }
+
+  private void free(Buffer buffer) {
+    if (checked) {
+      RedZones.verify(pool.device(), buffer);
+    }
+    currentBytes -= buffer.block().size();
+    pool.giveBack(buffer.block());
+  }
+
+  private void requireLive(Buffer buffer, String action) {
+    if (buffer.owner() != this || !live.contains(buffer)) {
+      throw new IllegalStateException(
+          "cannot " + action + " " + buffer.label() + ": scope " + name + " does not hold it");
+    }
+  }
+
+  private void checkThread(String label) {
+    if (checked && Thread.currentThread() != thread) {
+      throw new IllegalStateException(
+          label + " of scope " + name + " was touched by thread " + Thread.currentThread().getName()
+              + "; its owner is " + thread.getName());
+    }
+  }
+}
