@@ -135,10 +135,14 @@ public interface Backend extends AutoCloseable {
       Tensor v,
       @Nullable Tensor rstd);
 
-  /** Gradient of {@link #splitHeadsForward}: overwrites {@code dqkv}, accumulates into the weights'. */
+  /**
+   * Gradient of {@link #splitHeadsForward}: overwrites {@code dqkv}, accumulates into the weights'.
+   *
+   * @param qkv the input of the forward pass, or null without a norm: a rotation needs no input
+   */
   void splitHeadsBackward(
       MemoryScope scratch,
-      Tensor qkv,
+      @Nullable Tensor qkv,
       HeadGeometry geometry,
       Tensor positions,
       RotaryTable rotary,

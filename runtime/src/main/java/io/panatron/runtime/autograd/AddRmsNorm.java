@@ -1,0 +1,70 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The residual addition and the norm that follows it: {@code sum = x + delta}, {@code y = sum rstd weight}
+ * with {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}.
+ *
+ * <p><b>Shapes</b>: x, delta, sum, y: [tokens, hidden]; weight: [hidden]; rstd: [tokens].
+ *
+ * @param delta null when the stream has nothing to add yet; {@code sum} is then {@code x}
+ * @param sum saved, together with {@code rstd}
+ */
+public record AddRmsNorm(
+    Tensor x, @Nullable Tensor delta, Parameter weight, Tensor sum, Tensor rstd, Tensor y)
+    implements Op {
+
+  /** The residual stream after the addition, and its norm. */
+  public record Result(Tensor sum, Tensor y) {}
+
+  public static Result forward(
+      Tape tape, Tensor x, @Nullable Tensor delta, Parameter weight, double epsilon) {
+    long tokens = x.shape().rows();
+    Tensor y = tape.allocate(weight.name(), x.dtype(), tokens, x.shape().columns());
+    Tensor rstd = tape.allocate("rstd", x.dtype().accumulator(), tokens);
+    // The delta is the output of a projection, which saves no output: its memory becomes the sum's.
+    Tensor sum =
+        delta == null ? x : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
+    tape.backend()
+        .addRmsNormForward(
+            x, delta, weight.value(), epsilon, delta == null ? null : sum, y, rstd);
+    if (tape.isRecording()) {
+      tape.record(new AddRmsNorm(x, delta, weight, tape.retain(sum), rstd, y));
+    } else {
+      tape.release(rstd);
+    }
+    if (delta != null) {
+      tape.release(x);
+    }
+    return new Result(sum, y);
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    Tensor dy = tape.takeGradient(y);
+    Tensor dSum = tape.takeGradientIfAny(sum);
+    Tensor dx;
+    if (dSum != null && tape.isExclusive(dSum)) {
+      dx = tape.retain(dSum);
+    } else if (tape.isExclusive(dy)) {
+      dx = tape.retain(dy);
+    } else {
+      dx = tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
+    }
+    tape.backend()
+        .addRmsNormBackward(
+            tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, weight.trainedGradient());
+    tape.release(dy);
+    if (dSum != null) {
+      tape.release(dSum);
+    }
+    tape.release(sum);
+    tape.release(rstd);
+    if (delta != null) {
+      tape.giveGradient(delta, tape.retain(dx));
+    }
+    tape.giveGradient(x, dx);
+  }
+}

@@ -1,0 +1,33 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.Tensor;
+
+/**
+ * {@code y[t] = table[ids[t]]}.
+ *
+ * <p><b>Shapes</b>: ids: [tokens] I32; table: [vocab, hidden]; y: [tokens, hidden].
+ *
+ * @param ids borrowed; must stay valid until backward
+ */
+public record Embedding(Tensor ids, Parameter table, Tensor y) implements Op {
+
+  public static Tensor forward(Tape tape, Tensor ids, Parameter table) {
+    Tensor y =
+        tape.allocate(
+            "embedding", table.value().dtype(), ids.elements(), table.shape().columns());
+    tape.backend().embeddingForward(ids, table.value(), y);
+    if (tape.isRecording()) {
+      tape.record(new Embedding(ids, table, y));
+    }
+    return y;
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    Tensor dy = tape.takeGradient(y);
+    if (table.isTrained()) {
+      tape.backend().embeddingBackward(tape.scope(), ids, dy, table.trainedGradient());
+    }
+    tape.release(dy);
+  }
+}

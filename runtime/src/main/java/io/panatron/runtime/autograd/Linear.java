@@ -1,0 +1,56 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.DType;
+import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * {@code y = x weight^T + bias}.
+ *
+ * <p><b>Shapes</b>: x: [tokens, in]; weight: [out, in]; bias: [out]; y: [tokens, out].
+ *
+ * @param x saved input
+ */
+public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tensor y)
+    implements Op {
+
+  public static Tensor forward(
+      Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias) {
+    Tensor y = product(tape, x, weight, bias, x.dtype());
+    if (tape.isRecording()) {
+      tape.record(new Linear(x, weight, bias, y));
+    } else {
+      tape.release(x);
+    }
+    return y;
+  }
+
+  /** The logits of a language-model head in the accumulator dtype; not differentiable, for sampling. */
+  public static Tensor logits(Tape tape, Tensor x, Parameter head) {
+    Tensor y = product(tape, x, head, null, x.dtype().accumulator());
+    tape.release(x);
+    return y;
+  }
+
+  private static Tensor product(
+      Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias, DType dtype) {
+    Tensor y = tape.allocate(weight.name(), dtype, x.shape().rows(), weight.shape().extent(0));
+    tape.backend()
+        .linearForward(tape.scope(), x, weight.value(), bias == null ? null : bias.value(), y);
+    return y;
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    Tensor dy = tape.takeGradient(y);
+    if (weight.isTrained()) {
+      Tensor dBias = bias == null ? null : bias.gradient();
+      tape.backend().linearBackwardWeight(tape.scope(), x, dy, weight.trainedGradient(), dBias);
+    }
+    tape.release(x);
+    Tensor dx = tape.allocate(weight.name() + " dx", dy.dtype(), x.shape().rows(), x.shape().columns());
+    tape.backend().linearBackwardInput(tape.scope(), dy, weight.value(), dx);
+    tape.release(dy);
+    tape.giveGradient(x, dx);
+  }
+}

@@ -1,0 +1,91 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The loss of each token from the last hidden states, never holding all logits:
+ * {@code losses[t] = logSumExp(x[t] head^T) - (x[t] head^T)[labels[t]]}; 0 where the label is negative.
+ *
+ * <p><b>Shapes</b>: x: [tokens, hidden]; head: [vocab, hidden]; labels: [tokens] I32, borrowed until
+ * backward; losses: [tokens].
+ *
+ * <p>There are two ways to differentiate it. When the gradients of the losses are known beforehand, which
+ * holds for every loss that is a weighted sum over tokens, {@link #forwardWeighted} computes everything in
+ * one visit to the logits. Otherwise {@link #forward} saves its input and backward computes the logits
+ * again.
+ *
+ * @param dx the finished input gradient of a weighted forward, else null
+ * @param logSumExp saved by a plain forward, else null
+ */
+public record LinearCrossEntropy(
+    Tensor x,
+    Parameter head,
+    Tensor labels,
+    Tensor losses,
+    @Nullable Tensor logSumExp,
+    @Nullable Tensor dx)
+    implements Op {
+
+  /** Losses whose gradients are decided later, through {@link Tape#giveGradient}. */
+  public static Tensor forward(Tape tape, Tensor x, Parameter head, Tensor labels) {
+    Tensor losses = allocateRows(tape, "losses", x);
+    Tensor logSumExp = allocateRows(tape, "logSumExp", x);
+    tape.backend()
+        .linearCrossEntropyForward(tape.scope(), x, head.value(), labels, losses, logSumExp);
+    if (tape.isRecording()) {
+      tape.record(new LinearCrossEntropy(x, head, labels, losses, logSumExp, null));
+    } else {
+      tape.release(x);
+      tape.release(logSumExp);
+    }
+    return losses;
+  }
+
+  /**
+   * Losses whose gradients are {@code dLosses}: the gradient of the head is accumulated here, that of
+   * {@code x} waits on the tape. The tape must record.
+   */
+  public static Tensor forwardWeighted(
+      Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses) {
+    Tensor losses = allocateRows(tape, "losses", x);
+    Tensor dx = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    tape.backend()
+        .linearCrossEntropyForwardBackward(
+            tape.scope(), x, head.value(), labels, dLosses, losses, dx, head.trainedGradient());
+    tape.release(x);
+    tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
+    return losses;
+  }
+
+  private static Tensor allocateRows(Tape tape, String label, Tensor x) {
+    return tape.allocate(label, x.dtype().accumulator(), x.shape().rows());
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    if (dx != null) {
+      tape.giveGradient(x, dx);
+      return;
+    }
+    if (logSumExp == null) {
+      throw new IllegalStateException("a plain forward saves its row statistics");
+    }
+    Tensor dLosses = tape.takeGradient(losses);
+    Tensor gradient = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    tape.backend()
+        .linearCrossEntropyBackward(
+            tape.scope(),
+            x,
+            head.value(),
+            labels,
+            logSumExp,
+            dLosses,
+            gradient,
+            head.trainedGradient());
+    tape.release(dLosses);
+    tape.release(logSumExp);
+    tape.release(x);
+    tape.giveGradient(x, gradient);
+  }
+}

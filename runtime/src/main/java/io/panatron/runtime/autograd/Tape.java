@@ -1,0 +1,138 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Tensor;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The record of one forward pass, from which {@link #backward} computes gradients.
+ *
+ * <p>A tape belongs to one step scope and one thread. Tensors are told apart by handle, so two handles on
+ * the same memory have separate gradients. A tape that does not record serves evaluation and generation:
+ * operations then free their inputs as soon as they are used.
+ */
+public final class Tape {
+  private final Backend backend;
+  private final MemoryScope scope;
+  private final boolean recording;
+  private final List<Op> operations = new ArrayList<>();
+  private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+
+  private Tape(Backend backend, MemoryScope scope, boolean recording) {
+    this.backend = backend;
+    this.scope = scope;
+    this.recording = recording;
+  }
+
+  /** A tape that remembers what backward needs. */
+  public static Tape recording(Backend backend, MemoryScope scope) {
+    return new Tape(backend, scope, true);
+  }
+
+  /** A tape that remembers nothing. */
+  public static Tape inference(Backend backend, MemoryScope scope) {
+    return new Tape(backend, scope, false);
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  public MemoryScope scope() {
+    return scope;
+  }
+
+  public boolean isRecording() {
+    return recording;
+  }
+
+  /** How many operations wait for backward. */
+  public int size() {
+    return operations.size();
+  }
+
+  /** An uninitialised activation or gradient with one reference. */
+  public Tensor allocate(String label, DType dtype, long... extents) {
+    return scope.allocate(label, dtype, extents);
+  }
+
+  /** Adds a reference to an activation that two operations will consume. */
+  public Tensor retain(Tensor tensor) {
+    scope.retain(tensor);
+    return tensor;
+  }
+
+  public void release(Tensor tensor) {
+    scope.release(tensor);
+  }
+
+  /** Whether the caller is the only holder, so that the memory may be overwritten. */
+  boolean isExclusive(Tensor tensor) {
+    return scope.references(tensor) == 1;
+  }
+
+  void record(Op operation) {
+    if (!recording) {
+      throw new IllegalStateException("this tape does not record");
+    }
+    operations.add(operation);
+  }
+
+  /** Runs all recorded operations backward, last first, and forgets them. */
+  public void backward() {
+    while (!operations.isEmpty()) {
+      operations.removeLast().backward(this);
+    }
+    if (!gradients.isEmpty()) {
+      throw new IllegalStateException(
+          gradients.size() + " gradients reached tensors that no recorded operation produced: "
+              + gradients.keySet());
+    }
+  }
+
+  /**
+   * Adds {@code gradient} to that of {@code tensor}, taking over the caller's reference. Also seeds
+   * backward: give the gradient of an output before calling {@link #backward}.
+   */
+  public void giveGradient(Tensor tensor, Tensor gradient) {
+    Tensor present = gradients.get(tensor);
+    if (present == null) {
+      gradients.put(tensor, gradient);
+    } else if (isExclusive(present)) {
+      backend.add(gradient, present);
+      release(gradient);
+    } else if (isExclusive(gradient)) {
+      backend.add(present, gradient);
+      release(present);
+      gradients.put(tensor, gradient);
+    } else {
+      Tensor sum = scope.allocate("gradient sum", gradient.dtype(), gradient.shape());
+      backend.copy(present, sum);
+      backend.add(gradient, sum);
+      release(present);
+      release(gradient);
+      gradients.put(tensor, sum);
+    }
+  }
+
+  /** Removes the gradient of an output and hands its reference to the caller. */
+  public Tensor takeGradient(Tensor output) {
+    Tensor gradient = gradients.remove(output);
+    if (gradient == null) {
+      throw new IllegalStateException(
+          "no gradient reached " + output.buffer().label() + " " + output);
+    }
+    return gradient;
+  }
+
+  /** As {@link #takeGradient}, but null when nothing downstream used the output. */
+  public @Nullable Tensor takeGradientIfAny(Tensor output) {
+    return gradients.remove(output);
+  }
+}

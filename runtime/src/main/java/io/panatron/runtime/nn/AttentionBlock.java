@@ -1,0 +1,57 @@
+package io.panatron.runtime.nn;
+
+import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.autograd.Attention;
+import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.SplitHeads;
+import io.panatron.runtime.autograd.Tape;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Grouped-query self-attention: one fused projection to queries, keys and values, optional norms on query
+ * and key heads, rotary positions, attention, output projection.
+ *
+ * @param layer the block's place in the model, which selects its part of the cache
+ * @param qkv weight [fused columns, hidden]: all query rows, then key rows, then value rows
+ * @param output weight [hidden, query heads x head dim]
+ */
+public record AttentionBlock(
+    int layer,
+    HeadGeometry geometry,
+    LinearLayer qkv,
+    SplitHeads.@Nullable Norm headNorm,
+    LinearLayer output) {
+
+  /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
+  public Tensor forward(Tape tape, Tensor x, SequenceContext context) {
+    Tensor projected = qkv.forward(tape, x);
+    SplitHeads.Rotation rotation =
+        new SplitHeads.Rotation(geometry, context.positions(), context.rotary());
+    SplitHeads.Heads heads = SplitHeads.forward(tape, projected, rotation, headNorm);
+    if (context.cache() != null) {
+      heads = cached(tape, heads, context.cache());
+    }
+    double scale = 1 / Math.sqrt(geometry.headDim());
+    return output.forward(tape, Attention.forward(tape, heads, context.layout(), scale));
+  }
+
+  private SplitHeads.Heads cached(Tape tape, SplitHeads.Heads fresh, KeyValueCache cache) {
+    cache.append(tape.backend(), layer, fresh.k(), fresh.v());
+    tape.release(fresh.k());
+    tape.release(fresh.v());
+    return new SplitHeads.Heads(fresh.q(), cache.keys(layer), cache.values(layer));
+  }
+
+  List<Parameter> parameters() {
+    List<Parameter> parameters = new ArrayList<>(qkv.parameters());
+    if (headNorm != null) {
+      parameters.add(headNorm.query());
+      parameters.add(headNorm.key());
+    }
+    parameters.addAll(output.parameters());
+    return parameters;
+  }
+}

@@ -1,0 +1,78 @@
+package io.panatron.runtime.parallel;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.Communicator;
+import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.SingleRankCommunicator;
+
+/**
+ * A rank: its coordinates, its groups, its device. It is handed down to whatever needs to know its place;
+ * there is no global parallel state.
+ *
+ * @param coordinates this rank's place along each parallel dimension
+ * @param world communicator of all ranks
+ * @param dataParallel communicator of the ranks that hold the same part of the model
+ * @param modelParallel communicator of the ranks that together hold one copy of the model
+ * @param backend computes for this rank
+ * @param memory all device memory of this rank
+ */
+public record RankContext(
+    Coordinates coordinates,
+    Communicator world,
+    Communicator dataParallel,
+    Communicator modelParallel,
+    Backend backend,
+    MemoryPool memory)
+    implements AutoCloseable {
+
+  /**
+   * A rank's index in each parallel dimension, and that dimension's size.
+   *
+   * <p>Sizes multiply to the world size: tensor x context x data x pipeline.
+   */
+  public record Coordinates(Axis tensor, Axis context, Axis data, Axis pipeline) {
+    /** The place of a run of one rank. */
+    public static final Coordinates SINGLE =
+        new Coordinates(Axis.SINGLE, Axis.SINGLE, Axis.SINGLE, Axis.SINGLE);
+
+    public int worldSize() {
+      return tensor.size() * context.size() * data.size() * pipeline.size();
+    }
+  }
+
+  /** A place along one dimension. */
+  public record Axis(int index, int size) {
+    static final Axis SINGLE = new Axis(0, 1);
+
+    public Axis {
+      if (index < 0 || index >= size) {
+        throw new IllegalArgumentException("index " + index + " of " + size);
+      }
+    }
+  }
+
+  /** The context of a run of one rank; closing it closes the pool and the backend. */
+  public static RankContext single(Backend backend, MemoryPool memory) {
+    Communicator alone = new SingleRankCommunicator(backend);
+    return new RankContext(Coordinates.SINGLE, alone, alone, alone, backend, memory);
+  }
+
+  /** The rank's number in the world. */
+  public int rank() {
+    return world.rank();
+  }
+
+  /** Whether this rank speaks for all: it writes the log and the terminal. */
+  public boolean isMain() {
+    return world.rank() == 0;
+  }
+
+  @Override
+  public void close() {
+    modelParallel.close();
+    dataParallel.close();
+    world.close();
+    memory.close();
+    backend.close();
+  }
+}
