@@ -64,17 +64,18 @@ public final class Tape {
 
   /** Adds a reference to an activation that two operations will consume. */
   public Tensor retain(Tensor tensor) {
-    scope.retain(tensor);
+    tensor.buffer().owner().retain(tensor);
     return tensor;
   }
 
+  /** Gives up a reference, whichever scope the tensor belongs to. */
   public void release(Tensor tensor) {
-    scope.release(tensor);
+    tensor.buffer().owner().release(tensor);
   }
 
   /** Whether the caller is the only holder, so that the memory may be overwritten. */
   boolean isExclusive(Tensor tensor) {
-    return scope.references(tensor) == 1;
+    return tensor.buffer().owner().references(tensor) == 1;
   }
 
   void record(Op operation) {

@@ -42,7 +42,8 @@ public record AttentionBlock(
     cache.append(tape.backend(), layer, fresh.k(), fresh.v());
     tape.release(fresh.k());
     tape.release(fresh.v());
-    return new SplitHeads.Heads(fresh.q(), cache.keys(layer), cache.values(layer));
+    return new SplitHeads.Heads(
+        fresh.q(), tape.retain(cache.keys(layer)), tape.retain(cache.values(layer)));
   }
 
   List<Parameter> parameters() {

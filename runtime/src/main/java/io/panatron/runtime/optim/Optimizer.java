@@ -1,0 +1,164 @@
+package io.panatron.runtime.optim;
+
+import io.panatron.kernels.AdamWStep;
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.autograd.Parameter;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Main parameters and moments, and one update after another.
+ *
+ * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 the optimizer
+ * keeps main parameters in F32 and rounds them into the model after each update.
+ */
+public final class Optimizer {
+  private final Backend backend;
+  private final OptimizerSettings settings;
+  private final ParameterStore store;
+  private final Tensor mainParameters;
+  private final Map<String, Tensor> state = new LinkedHashMap<>();
+  private long steps;
+
+  /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
+  public Optimizer(
+      Backend backend, MemoryScope run, OptimizerSettings settings, ParameterStore store) {
+    this.backend = backend;
+    this.settings = settings;
+    this.store = store;
+    DType accumulator = store.values().dtype().accumulator();
+    if (store.values().dtype() == accumulator) {
+      mainParameters = store.values();
+    } else {
+      mainParameters = run.allocate("main parameters", accumulator, store.elements());
+      state.put("main_param", mainParameters);
+      adoptModelValues();
+    }
+    switch (settings.kind()) {
+      case ADAM -> {
+        addMoment(run, "exp_avg", accumulator);
+        addMoment(run, "exp_avg_sq", accumulator);
+      }
+      case SGD -> addMoment(run, "momentum_buffer", accumulator);
+    }
+  }
+
+  private void addMoment(MemoryScope run, String name, DType dtype) {
+    Tensor moment = run.allocate(name, dtype, store.elements());
+    backend.fill(moment, 0);
+    state.put(name, moment);
+  }
+
+  /** Sets the main parameters to what the model holds, after weights were loaded. */
+  public void adoptModelValues() {
+    if (mainParameters != store.values()) {
+      backend.copy(store.values(), mainParameters);
+    }
+  }
+
+  /** Rounds the main parameters into the model, after they were loaded. */
+  public void publishMainParameters() {
+    if (mainParameters != store.values()) {
+      backend.copy(mainParameters, store.values());
+    }
+  }
+
+  /** Flat tensors to save and restore by name: {@code main_param} (if separate) and the moments. */
+  public Map<String, Tensor> state() {
+    return Map.copyOf(state);
+  }
+
+  /** Updates done so far. */
+  public long steps() {
+    return steps;
+  }
+
+  public void restoreSteps(long done) {
+    steps = done;
+  }
+
+  public void zeroGradients() {
+    backend.fill(store.gradients(), 0);
+  }
+
+  /**
+   * The L2 norm of all gradients after multiplying them by {@code scale}.
+   *
+   * @throws NonFiniteGradientException naming the first parameter with a NaN or infinite gradient
+   */
+  public double gradientNorm(double scale) {
+    double squares = backend.sumOfSquares(store.gradients());
+    if (!Double.isFinite(squares)) {
+      for (Parameter parameter : store.all()) {
+        if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
+          throw new NonFiniteGradientException(parameter.name());
+        }
+      }
+      throw new IllegalStateException("the gradient norm overflows although every part is finite");
+    }
+    return Math.sqrt(squares) * scale;
+  }
+
+  /** The factor that brings a norm down to {@code clipGrad}: {@code clip / (norm + 1e-6)} if below 1. */
+  public double clipFactor(double norm) {
+    if (settings.clipGrad() == 0) {
+      return 1;
+    }
+    return Math.min(1, settings.clipGrad() / (norm + 1e-6));
+  }
+
+  /** One update at {@code rate} with the gradients multiplied by {@code gradientScale}. */
+  public void step(double rate, double gradientScale) {
+    steps++;
+    long decayed = store.decayedElements();
+    update(rate, gradientScale, settings.weightDecay(), 0, decayed);
+    update(rate, gradientScale, 0, decayed, store.elements() - decayed);
+  }
+
+  private void update(
+      double rate, double gradientScale, double weightDecay, long first, long count) {
+    if (count == 0) {
+      return;
+    }
+    Tensor main = mainParameters.slice(first, count);
+    Tensor gradient = store.gradients().slice(first, count);
+    Tensor model = mainParameters == store.values() ? null : store.values().slice(first, count);
+    switch (settings.kind()) {
+      case ADAM ->
+          backend.adamW(
+              new AdamWStep(
+                  rate,
+                  settings.beta1(),
+                  settings.beta2(),
+                  settings.epsilon(),
+                  weightDecay,
+                  gradientScale,
+                  steps),
+              main,
+              gradient,
+              moment("exp_avg").slice(first, count),
+              moment("exp_avg_sq").slice(first, count),
+              model);
+      case SGD ->
+          backend.sgd(
+              new SgdStep(rate, settings.momentum(), weightDecay, gradientScale, steps),
+              main,
+              gradient,
+              moment("momentum_buffer").slice(first, count),
+              model);
+    }
+  }
+
+  private Tensor moment(String name) {
+    @Nullable Tensor moment = state.get(name);
+    if (moment == null) {
+      throw new IllegalStateException("this optimizer has no " + name);
+    }
+    return moment;
+  }
+}
