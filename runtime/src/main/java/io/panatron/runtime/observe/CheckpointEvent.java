@@ -1,0 +1,20 @@
+package io.panatron.runtime.observe;
+
+import jdk.jfr.Category;
+import jdk.jfr.Event;
+import jdk.jfr.Label;
+import jdk.jfr.Name;
+import jdk.jfr.StackTrace;
+
+/** Writing one checkpoint, from the first byte to the rename. */
+@Name("panatron.Checkpoint")
+@Label("Checkpoint")
+@Category({"Panatron", "Checkpoint"})
+@StackTrace(false)
+public final class CheckpointEvent extends Event {
+  @Label("Iteration")
+  public long iteration;
+
+  @Label("Folder")
+  public String folder = "";
+}

@@ -1,0 +1,140 @@
+package io.panatron.runtime.train;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Reduction;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.model.TransformerModel;
+import io.panatron.runtime.observe.MicroBatchEvent;
+import io.panatron.runtime.optim.NonFiniteGradientException;
+import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.tensor.HostTransfer;
+import java.util.List;
+
+/**
+ * One optimizer step: forward and backward over the micro-batches of a global batch, the gradient norm,
+ * clipping, the update. {@code sft}, {@code pt} and {@code bench} all run this code.
+ *
+ * <p>The order and the scaling follow Megatron-Core, optimizer.py and schedules.py.
+ */
+public final class TrainStep {
+  private final RankContext rank;
+  private final TransformerModel model;
+  private final Optimizer optimizer;
+  private final boolean perTokenLoss;
+  private final boolean checkMemory;
+
+  /**
+   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch; otherwise
+   *     average the micro-batches' means
+   * @param checkMemory red zones and generation checks on every buffer of a step
+   */
+  public TrainStep(
+      RankContext rank,
+      TransformerModel model,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      boolean checkMemory) {
+    this.rank = rank;
+    this.model = model;
+    this.optimizer = optimizer;
+    this.perTokenLoss = perTokenLoss;
+    this.checkMemory = checkMemory;
+  }
+
+  /**
+   * Runs iteration {@code iteration} (from 1) at {@code learningRate}.
+   *
+   * @throws NonFiniteLossException before any parameter changed
+   */
+  public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
+    optimizer.zeroGradients();
+    double lossSum = 0;
+    long targets = 0;
+    long tokens = 0;
+    for (int index = 0; index < batches.size(); index++) {
+      MicroBatch batch = batches.get(index);
+      lossSum += forwardBackward(iteration, index, batches.size(), batch);
+      targets += batch.targetTokens();
+      tokens += batch.tokens().length;
+    }
+    lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
+    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    double scale = perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0;
+    double norm;
+    try {
+      norm = optimizer.gradientNorm(scale);
+    } catch (NonFiniteGradientException e) {
+      throw new NonFiniteLossException(
+          where(iteration) + e.getMessage() + "; no parameter was changed");
+    }
+    optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
+    return new StepResult(lossSum, targets, tokens, norm, learningRate);
+  }
+
+  private double forwardBackward(long iteration, int index, int count, MicroBatch batch) {
+    MicroBatchEvent event = new MicroBatchEvent();
+    event.begin();
+    Backend backend = rank.backend();
+    try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
+      Tape tape = Tape.recording(backend, scope);
+      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
+      Tensor weights =
+          HostTransfer.upload(
+              backend.device(),
+              scope,
+              "loss weights",
+              lossGradients(batch, count),
+              model.dtype().accumulator());
+      long start = System.nanoTime();
+      Tensor losses =
+          model.weightedLosses(
+              tape, device.ids(), device.labels(), weights, device.positions(), device.layout());
+      double lossSum = weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
+      event.forwardNanos = System.nanoTime() - start;
+      tape.backward();
+      event.iteration = iteration;
+      event.index = index;
+      event.tokens = batch.tokens().length;
+      event.sequences = batch.sequenceStarts().length - 1;
+      event.peakBytes = scope.peakBytes();
+      event.commit();
+      return lossSum;
+    }
+  }
+
+  /** What backward multiplies each token's loss with; the division by all targets comes with the update. */
+  private double[] lossGradients(MicroBatch batch, int count) {
+    double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
+    float[] weights = batch.lossWeights();
+    double[] gradients = new double[weights.length];
+    for (int t = 0; t < weights.length; t++) {
+      gradients[t] = weights[t] * scale;
+    }
+    return gradients;
+  }
+
+  private double weightedSum(long iteration, int index, MicroBatch batch, double[] losses) {
+    double sum = 0;
+    float[] weights = batch.lossWeights();
+    for (int t = 0; t < losses.length; t++) {
+      if (batch.labels()[t] < 0) {
+        continue;
+      }
+      if (!Double.isFinite(losses[t])) {
+        throw new NonFiniteLossException(
+            where(iteration) + "the loss of token " + t + " of micro-batch " + index + " is "
+                + losses[t] + "; no parameter was changed. Lower --lr or --clip_grad, or look at that row");
+      }
+      sum += losses[t] * weights[t];
+    }
+    return sum;
+  }
+
+  private String where(long iteration) {
+    return "iteration " + iteration + ", rank " + rank.rank() + ": ";
+  }
+}
