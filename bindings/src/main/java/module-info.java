@@ -4,4 +4,6 @@ module io.panatron.bindings {
 
   exports io.panatron.bindings.onednn to
       io.panatron.kernels;
+  exports io.panatron.bindings.posix to
+      io.panatron.cli;
 }
