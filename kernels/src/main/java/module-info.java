@@ -3,7 +3,7 @@ module io.panatron.kernels {
   requires io.panatron.bindings;
   requires jdk.incubator.vector;
   requires jdk.jfr;
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 
   exports io.panatron.kernels;
   exports io.panatron.kernels.backends;

@@ -4,7 +4,9 @@ module io.panatron.runtime {
   requires jdk.jfr;
   requires com.fasterxml.jackson.databind;
   requires ai.djl.tokenizers;
-  requires static org.jspecify;
+  requires jinjava;
+  requires me.tongfei.progressbar;
+  requires static transitive org.jspecify;
 
   exports io.panatron.runtime;
 }
