@@ -57,10 +57,6 @@ public record MatmulDescription(
     return 2 * c.batch() * c.rows() * c.columns() * a.columns();
   }
 
-  boolean batched() {
-    return c.batch() > 1;
-  }
-
   @Override
   public String toString() {
     return "A %s, B %s%s, C %s%s, %s"

@@ -15,6 +15,7 @@ public final class MatmulPrimitive implements AutoCloseable {
   private final MemorySegment engine;
   private final MatmulDescription description;
   private final int threads;
+  private final long repeats;
   private final NativeHandles handles;
   private final MemorySegment[] layouts; // A, B, C, scratchpad; the last NULL where none is needed
   private final MemorySegment primitive;
@@ -28,7 +29,10 @@ public final class MatmulPrimitive implements AutoCloseable {
     this.description = description;
     this.threads = threads;
     this.handles = handles;
-    boolean batched = description.batched();
+    // oneDNN 3.13 misreads a batch of strided right factors of one row (fixed by its pull request 6015), so such
+    // batches run matrix by matrix.
+    repeats = description.a().columns() == 1 ? description.c().batch() : 1;
+    boolean batched = description.c().batch() > repeats;
     MemorySegment a = handles.memoryDescription(description.a(), batched, false);
     MemorySegment b = handles.memoryDescription(description.b(), batched, description.packedB());
     MemorySegment c = handles.memoryDescription(description.c(), batched, false);
@@ -234,13 +238,15 @@ public final class MatmulPrimitive implements AutoCloseable {
       if (!open) {
         throw new IllegalStateException("the execution is closed");
       }
-      arguments.address(0, a);
-      arguments.address(1, b);
-      arguments.address(2, c);
       if (hasScratchpad) {
         arguments.address(3, scratchpad);
       }
-      arguments.execute(matmul.primitive, stream, matmul.description);
+      for (long i = 0; i < matmul.repeats; i++) {
+        arguments.address(0, a + i * matmul.description.a().batchBytes());
+        arguments.address(1, b + i * matmul.description.b().batchBytes());
+        arguments.address(2, c + i * matmul.description.c().batchBytes());
+        arguments.execute(matmul.primitive, stream, matmul.description);
+      }
     }
 
     @Override
@@ -270,7 +276,8 @@ public final class MatmulPrimitive implements AutoCloseable {
     private Packing(MatmulPrimitive matmul, OneDnnStream stream) {
       this.matmul = matmul;
       this.stream = stream;
-      MemorySegment plain = handles.memoryDescription(matmul.description.b(), matmul.description.batched(), false);
+      boolean batched = matmul.description.c().batch() > matmul.repeats;
+      MemorySegment plain = handles.memoryDescription(matmul.description.b(), batched, false);
       MemorySegment packed = matmul.layouts[1];
       MemorySegment engine = matmul.engine;
       MemorySegment plan =

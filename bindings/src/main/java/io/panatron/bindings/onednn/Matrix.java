@@ -55,6 +55,11 @@ public record Matrix(
     return new Matrix(type, count, rows, columns, stride, rowStride, columnStride);
   }
 
+  /** Bytes from one matrix of the batch to the next; 0 where one matrix serves the whole batch. */
+  long batchBytes() {
+    return batch == 1 ? 0 : batchStride * type.bytes();
+  }
+
   @Override
   public String toString() {
     return "%s[%d, %d, %d] strides [%d, %d, %d]"
