@@ -2,6 +2,8 @@
 module io.panatron.bindings {
   requires static transitive org.jspecify;
 
+  exports io.panatron.bindings to
+      io.panatron.kernels;
   exports io.panatron.bindings.onednn to
       io.panatron.kernels;
   exports io.panatron.bindings.posix to

@@ -1,0 +1,4 @@
+@NullMarked
+package io.panatron.bindings.onednn;
+
+import org.jspecify.annotations.NullMarked;
