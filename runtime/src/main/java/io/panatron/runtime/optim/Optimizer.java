@@ -7,6 +7,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.nn.ParameterStore;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;

@@ -1,4 +1,4 @@
-package io.panatron.runtime.optim;
+package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
