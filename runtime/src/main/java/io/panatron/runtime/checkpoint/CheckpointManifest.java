@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -122,7 +123,7 @@ record CheckpointManifest(long iteration, long sequence, List<Entry> files) {
     if (!start.equals(PREFIX + digest + MIDDLE) || bytes[bodyEnd] != '}') {
       throw new DamagedCheckpointException("its manifest is torn or changed");
     }
-    byte[] json = java.util.Arrays.copyOfRange(bytes, bodyStart, bodyEnd);
+    byte[] json = Arrays.copyOfRange(bytes, bodyStart, bodyEnd);
     ObjectNode body = BoundedJson.parseObject(json, FILE_NAME);
     if (!body.path("format").asText().equals(FORMAT)) {
       throw new DamagedCheckpointException("its manifest has another format");

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes the checkpoints of one run folder so that at every instant the last good one can be found.
@@ -103,7 +104,7 @@ public final class CheckpointStore implements AutoCloseable {
     return channel;
   }
 
-  private static void closeQuietly(@org.jspecify.annotations.Nullable FileChannel channel, Exception cause) {
+  private static void closeQuietly(@Nullable FileChannel channel, Exception cause) {
     try {
       if (channel != null) {
         channel.close();
