@@ -178,7 +178,7 @@ public final class OperationShapes {
   }
 
   public void splitHeadsBackward(
-      Tensor qkv,
+      @Nullable Tensor qkv,
       HeadGeometry geometry,
       Tensor positions,
       RotaryTable rotary,
@@ -191,9 +191,13 @@ public final class OperationShapes {
       @Nullable Tensor dQueryWeight,
       @Nullable Tensor dKeyWeight) {
     String operation = "splitHeadsBackward";
-    splitHeads(operation, "d", qkv, geometry, positions, rotary, norm, dq, dk, dv, rstd);
-    DType compute = qkv.dtype();
-    matrix(operation, "dqkv", dqkv, compute, qkv.shape().extent(0), geometry.fusedColumns());
+    if (norm != null && qkv == null) {
+      throw new IllegalArgumentException(operation + " with a norm needs the forward input qkv");
+    }
+    Tensor fused = qkv == null ? dqkv : qkv;
+    splitHeads(operation, "d", fused, geometry, positions, rotary, norm, dq, dk, dv, rstd);
+    DType compute = fused.dtype();
+    matrix(operation, "dqkv", dqkv, compute, fused.shape().extent(0), geometry.fusedColumns());
     optionalVector(
         operation, "dQueryWeight", dQueryWeight, norm, compute.accumulator(), geometry.headDim());
     optionalVector(

@@ -155,7 +155,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public void splitHeadsBackward(
       MemoryScope scratch,
-      Tensor qkv,
+      @Nullable Tensor qkv,
       HeadGeometry geometry,
       Tensor positions,
       RotaryTable rotary,

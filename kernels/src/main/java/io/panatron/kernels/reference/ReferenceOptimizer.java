@@ -20,8 +20,8 @@ final class ReferenceOptimizer {
     double[] grad = ReferenceArray.read(gradient);
     double[] m = ReferenceArray.read(firstMoment);
     double[] v = ReferenceArray.read(secondMoment);
-    double firstCorrection = 1 - Math.pow(step.beta1(), step.step());
-    double secondCorrection = 1 - Math.pow(step.beta2(), step.step());
+    double firstCorrection = 1 - Math.pow(step.beta1(), (double) step.step());
+    double secondCorrection = 1 - Math.pow(step.beta2(), (double) step.step());
     for (int i = 0; i < p.length; i++) {
       double g = step.gradientScale() * grad[i];
       p[i] *= 1 - step.learningRate() * step.weightDecay();
