@@ -48,10 +48,13 @@ class OneDnnTest {
   @Test
   void threadsAreCountedPerCallingThread() throws Exception {
     oneDnn.useThreads(2);
-    assertThat(inAnotherThread(() -> {
-      oneDnn.useThreads(1);
-      return oneDnn.threads();
-    })).isEqualTo(1);
+    assertThat(
+            inAnotherThread(
+                () -> {
+                  oneDnn.useThreads(1);
+                  return oneDnn.threads();
+                }))
+        .isEqualTo(1);
     assertThat(oneDnn.threads()).isEqualTo(2);
   }
 
