@@ -67,11 +67,8 @@ class NativeLibrariesTest {
     List<String> lines = finish(start(Map.of(), probe(cache.toString())));
     assertThat(lines).contains("product 42.0");
     assertThat(lines)
-        .anyMatch(
-            l ->
-                l.contains("WARNING")
-                    && l.contains(cache.toString())
-                    && l.contains("PANATRON_CACHE"));
+        .anyMatch(l ->
+            l.contains("WARNING") && l.contains(cache.toString()) && l.contains("PANATRON_CACHE"));
     assertNothingIsLeftInTheTemporaryFolder();
   }
 
@@ -93,11 +90,10 @@ class NativeLibrariesTest {
     command.addAll(probe(cache.toString()));
     List<String> lines = finish(start(Map.of(), command));
     assertThat(lines)
-        .anyMatch(
-            l ->
-                l.startsWith("refused ")
-                    && l.contains(cache.toString())
-                    && l.contains("PANATRON_CACHE"));
+        .anyMatch(l ->
+            l.startsWith("refused ")
+                && l.contains(cache.toString())
+                && l.contains("PANATRON_CACHE"));
     try (Stream<Path> files = Files.list(NativeLibraries.oneDnnFolder(cache))) {
       assertThat(files.map(p -> p.getFileName().toString())).containsExactly("libgomp.so.1");
     }

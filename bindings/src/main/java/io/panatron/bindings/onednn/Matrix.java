@@ -34,7 +34,8 @@ public record Matrix(
         || columnStride < 1
         || (rowStride != 1 && columnStride != 1)) {
       throw new IllegalArgumentException(
-          "strides [%d, %d, %d] of a matrix [%d, %d, %d] must be positive, and rows or columns dense"
+          ("strides [%d, %d, %d] of a matrix [%d, %d, %d] must be positive,"
+                  + " and rows or columns dense")
               .formatted(batchStride, rowStride, columnStride, batch, rows, columns));
     }
   }
