@@ -1,8 +1,8 @@
 /** Tensors, gradients, models, data, optimization and the training loop. */
 module io.panatron.runtime {
   requires transitive io.panatron.kernels;
-  requires jdk.jfr;
-  requires com.fasterxml.jackson.databind;
+  requires transitive jdk.jfr;
+  requires transitive com.fasterxml.jackson.databind;
   requires ai.djl.tokenizers;
   requires me.tongfei.progressbar;
   requires static transitive org.jspecify;

@@ -12,6 +12,9 @@ public final class StopRequest {
   private final CountDownLatch finished = new CountDownLatch(1);
   private volatile boolean requested;
 
+  /** No request yet. */
+  public StopRequest() {}
+
   /** Asks the loop to stop after the step it is in. */
   public void request() {
     requested = true;
