@@ -17,23 +17,21 @@ public final class Evaluation {
   private final RankContext rank;
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
-  private final int microBatches;
   private final boolean checkMemory;
 
   /**
-   * @param validation opens the validation set at its start
-   * @param microBatches how many micro-batches one evaluation reads
+   * Evaluates what {@code validation} opens.
+   *
+   * @param validation opens the batches of one evaluation, which end by themselves
    */
   public Evaluation(
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> validation,
-      int microBatches,
       boolean checkMemory) {
     this.rank = rank;
     this.model = model;
     this.validation = validation;
-    this.microBatches = microBatches;
     this.checkMemory = checkMemory;
   }
 
@@ -44,9 +42,9 @@ public final class Evaluation {
     double sum = 0;
     long targets = 0;
     try (BatchSource batches = validation.get()) {
-      for (int i = 0; i < microBatches; i++) {
+      while (batches.hasNext()) {
         MicroBatch batch = batches.next();
-        sum += lossSum(batch);
+        sum += batch.length() == 0 ? 0 : lossSum(batch);
         targets += batch.targetTokens();
       }
     }
