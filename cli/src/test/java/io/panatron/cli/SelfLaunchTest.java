@@ -66,8 +66,8 @@ class SelfLaunchTest {
 
   @Test
   void signalsEndTheNewProgram() throws Exception {
-    assertThat(statusAfter(Process::destroy)).isEqualTo(ENDED_BY_SIGTERM);
-    assertThat(statusAfter(Process::destroyForcibly)).isEqualTo(ENDED_BY_SIGKILL);
+    assertThat(statusAfter(ProcessHandle::destroy)).isEqualTo(ENDED_BY_SIGTERM);
+    assertThat(statusAfter(ProcessHandle::destroyForcibly)).isEqualTo(ENDED_BY_SIGKILL);
   }
 
   @Test
@@ -90,10 +90,13 @@ class SelfLaunchTest {
   }
 
   private interface Signal {
-    void send(Process process);
+    boolean send(ProcessHandle process);
   }
 
-  /** Sends a signal once the new program is known to run. */
+  /**
+   * Sends a signal once the new program is known to run. Through the handle, since a {@code
+   * Process} closes the program's input as well, which ends it too.
+   */
   private static int statusAfter(Signal signal) throws Exception {
     Process process = start(List.of(), List.of());
     try (BufferedReader output = process.inputReader(UTF_8)) {
@@ -102,7 +105,7 @@ class SelfLaunchTest {
         line = output.readLine();
       }
       assertThat(line).isNotNull();
-      signal.send(process);
+      assertThat(signal.send(process.toHandle())).isTrue();
       return process.waitFor();
     }
   }
