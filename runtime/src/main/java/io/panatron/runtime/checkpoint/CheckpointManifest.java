@@ -102,7 +102,7 @@ record CheckpointManifest(long iteration, long sequence, List<Entry> files) {
       List<Integer> checksums = new ArrayList<>();
       try {
         entry.path("crc32c").forEach(c -> checksums.add(HexFormat.fromHexDigits(c.asText())));
-        Path.of(entry.path("path").asText());
+        Path _ = Path.of(entry.path("path").asText());
       } catch (IllegalArgumentException e) {
         throw new DamagedCheckpointException("its manifest is not one that this program writes");
       }

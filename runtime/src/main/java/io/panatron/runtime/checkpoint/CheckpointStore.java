@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -101,7 +102,7 @@ public final class CheckpointStore implements AutoCloseable {
       closeQuietly(channel, taken);
       throw taken;
     }
-    return channel;
+    return Objects.requireNonNull(channel);
   }
 
   private static void closeQuietly(@Nullable FileChannel channel, Exception cause) {
@@ -237,7 +238,6 @@ public final class CheckpointStore implements AutoCloseable {
         highest = Math.max(highest, CheckpointManifest.read(checkpoint).sequence());
       } catch (DamagedCheckpointException e) {
         // One without a readable manifest is never loaded, so it needs no place in the order.
-        continue;
       }
     }
     return highest + 1;

@@ -92,15 +92,15 @@ public final class ModelWeights {
                       tensors.put(tensor, data);
                     }));
     List<String> misplaced =
-        shardOf.keySet().stream()
-            .filter(tensor -> !shardOf.get(tensor).equals(foundIn.get(tensor)))
+        shardOf.entrySet().stream()
+            .filter(listed -> !listed.getValue().equals(foundIn.get(listed.getKey())))
             .map(
-                tensor ->
+                listed ->
                     "%s (listed in %s, found in %s)"
                         .formatted(
-                            tensor,
-                            shardOf.get(tensor),
-                            foundIn.getOrDefault(tensor, "no shard")))
+                            listed.getKey(),
+                            listed.getValue(),
+                            foundIn.getOrDefault(listed.getKey(), "no shard")))
             .toList();
     if (!misplaced.isEmpty()) {
       throw new UserError(

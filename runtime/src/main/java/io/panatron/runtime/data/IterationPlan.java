@@ -33,7 +33,7 @@ public record IterationPlan(int trainIters, int evalIters, int epochIters) {
    * @throws UserError if the data do not fill a step, or neither or bad lengths are given
    */
   public static IterationPlan of(Request r) {
-    int step = r.microBatchSize() * r.ranks();
+    long step = (long) r.microBatchSize() * r.ranks();
     if (r.globalBatchSize() % step != 0) {
       throw new UserError(
           "--global_batch_size "

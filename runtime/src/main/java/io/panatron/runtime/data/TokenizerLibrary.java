@@ -42,6 +42,8 @@ final class TokenizerLibrary {
     static void check() {}
   }
 
+  // Restricted, since native code can break the machine: this one is a dependency's.
+  @SuppressWarnings("restricted")
   private static void loadFromJar() {
     String machine = System.getProperty("os.arch").equals("aarch64") ? "aarch64" : "x86_64";
     String resource = "native/lib/linux-" + machine + "/cpu/" + FILE;

@@ -278,11 +278,9 @@ final class TemplateParser extends ExpressionParser {
         return Flow.NEXT;
       };
     }
-    List<Expression> filters = new ArrayList<>();
     Expression text = s -> s.get(CAPTURED);
     while (acceptOperator("|")) {
       text = filter(text, peek().line());
-      filters.add(text);
     }
     endBlock();
     Statement body = body(Set.of("endset"));
