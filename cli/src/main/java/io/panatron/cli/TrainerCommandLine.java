@@ -48,14 +48,19 @@ final class TrainerCommandLine {
       root.usage(root.getErr());
       return ErrorReport.USER_ERROR;
     }
-    return root.execute(Arrays.stream(args).map(TrainerCommandLine::normalized).toArray(String[]::new));
+    CommandLine command = root.getSubcommands().get(args[0]);
+    boolean training = command != null && command.getCommand() instanceof TrainingCommand;
+    return root.execute(
+        training
+            ? Arrays.stream(args).map(TrainerCommandLine::normalized).toArray(String[]::new)
+            : args);
   }
 
   private void add(CommandSpec command) {
     root.addSubcommand(command.name(), new CommandLine(command));
   }
 
-  /** Makes the name of an argument the one of the table: takes {@code --micro-batch-size=4} for {@code --micro_batch_size=4}, as Megatron's own scripts write it. */
+  /** Takes {@code --micro-batch-size=4} as {@code --micro_batch_size=4}, and marks attached values. */
   private static String normalized(String argument) {
     int end = argument.indexOf('=') < 0 ? argument.length() : argument.indexOf('=');
     if (!argument.startsWith("--") || argument.length() < 3 || argument.substring(0, end).contains(" ")) {
@@ -63,7 +68,8 @@ final class TrainerCommandLine {
     }
     String value = argument.substring(Math.min(end + 1, argument.length()));
     String name = "--" + argument.substring(2, end).replace('-', '_');
-    return end == argument.length() ? name : name + "=" + (GivenOptions.looksLikeName(value) ? GivenOptions.ATTACHED : "") + value;
+    String mark = GivenOptions.looksLikeName(value) ? GivenOptions.ATTACHED : "";
+    return end == argument.length() ? name : name + "=" + mark + value;
   }
 
   private static String version() {

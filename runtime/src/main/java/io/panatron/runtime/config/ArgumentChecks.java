@@ -33,9 +33,6 @@ final class ArgumentChecks {
         "--val_dataset and --split_dataset_ratio %s are two ways to choose validation data; keep one of them.",
         a.value("split_dataset_ratio"));
     refuse(
-        a.flag("finetune") && a.isGiven("no_load_optim") && !a.flag("no_load_optim"),
-        "--finetune true loads weights only, which contradicts --no_load_optim false; drop one of them.");
-    refuse(
         a.command().equals("sft") && Objects.equals(a.text("truncation_strategy"), "split"),
         "--truncation_strategy split cuts texts for pt only; for sft take delete, left or right.");
   }

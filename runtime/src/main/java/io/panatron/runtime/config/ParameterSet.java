@@ -52,11 +52,17 @@ public final class ParameterSet {
     return NearestNames.of(typed, byAnyName.keySet());
   }
 
-  /** The sentence that answers names the command does not have, such as mistyped ones. */
+  /**
+   * The sentence that answers names the command does not have, such as mistyped ones.
+   *
+   * @param names with or without the two dashes, as they shall be shown
+   * @param where words that follow the names, such as the file they stand in, or empty
+   */
   public UserError unknown(List<String> names, String where) {
     List<String> parts = new ArrayList<>();
     for (String name : names) {
-      List<String> near = nearest(name);
+      String prefix = name.startsWith("--") ? "--" : "";
+      List<String> near = nearest(name.substring(prefix.length())).stream().map(n -> prefix + n).toList();
       parts.add(name + (near.isEmpty() ? "" : " (did you mean " + String.join(" or ", near) + "?)"));
     }
     return new UserError(
