@@ -19,7 +19,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Reads the YAML file of {@code --config}: one key per parameter, lists and maps as YAML has them. */
+/**
+ * Reads the YAML file of {@code --config}: one key per parameter, lists and maps as YAML has them.
+ */
 final class ConfigFile {
   private static final long LARGEST = 1 << 20;
 
@@ -33,25 +35,29 @@ final class ConfigFile {
   static List<GivenValue> read(String file, ParameterSet parameters) {
     JsonNode root = parse(file);
     if (!root.isObject()) {
-      throw new UserError("--config %s is no YAML map; write one 'name: value' line per parameter.".formatted(file));
+      throw new UserError(
+          "--config %s is no YAML map; write one 'name: value' line per parameter."
+              .formatted(file));
     }
     List<GivenValue> given = new ArrayList<>();
     List<String> unknown = new ArrayList<>();
     root.properties()
-        .forEach(
-            entry -> {
-              Parameter parameter = parameters.find(entry.getKey());
-              if (parameter == null) {
-                unknown.add(entry.getKey());
-              } else {
-                given.add(new GivenValue(entry.getKey(), texts(parameter, entry.getValue()), Provenance.CONFIG_FILE));
-              }
-            });
+        .forEach(entry -> {
+          Parameter parameter = parameters.find(entry.getKey());
+          if (parameter == null) {
+            unknown.add(entry.getKey());
+          } else {
+            given.add(
+                new GivenValue(
+                    entry.getKey(), texts(parameter, entry.getValue()), Provenance.CONFIG_FILE));
+          }
+        });
     if (!unknown.isEmpty()) {
       throw parameters.unknown(unknown, " (in --config " + file + ")");
     }
     if (given.stream().anyMatch(value -> value.writtenAs().equals("config"))) {
-      throw new UserError("--config %s names a further config file, which is not read; remove it.".formatted(file));
+      throw new UserError(
+          "--config %s names a further config file, which is not read; remove it.".formatted(file));
     }
     return given;
   }
@@ -65,15 +71,18 @@ final class ConfigFile {
     try {
       Path path = Path.of(file);
       if (Files.size(path) > LARGEST) {
-        throw new UserError("--config %s is larger than 1 MiB, so it is no configuration.".formatted(file));
+        throw new UserError(
+            "--config %s is larger than 1 MiB, so it is no configuration.".formatted(file));
       }
       return yaml.readTree(Files.readString(path));
     } catch (JsonProcessingException e) {
       int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
       String problem = e.getOriginalMessage().lines().findFirst().orElse("it is malformed");
-      throw new UserError("--config %s, line %d, is no valid YAML: %s.".formatted(file, line, problem), e);
+      throw new UserError(
+          "--config %s, line %d, is no valid YAML: %s.".formatted(file, line, problem), e);
     } catch (NoSuchFileException e) {
-      throw new UserError("--config %s does not exist; give the path of a YAML file.".formatted(file), e);
+      throw new UserError(
+          "--config %s does not exist; give the path of a YAML file.".formatted(file), e);
     } catch (IOException | InvalidPathException e) {
       throw new UserError("--config %s cannot be read (%s).".formatted(file, e.getMessage()), e);
     }
@@ -83,7 +92,7 @@ final class ConfigFile {
     if (value.isNull()) {
       return List.of("None");
     }
-    if (parameter.type() == ParameterType.LIST && value.isArray() || value.isObject()) {
+    if (value.isObject() || (parameter.type() == ParameterType.LIST && value.isArray())) {
       return List.of(value.toString());
     }
     if (value.isArray()) {

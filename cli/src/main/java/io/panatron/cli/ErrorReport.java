@@ -40,7 +40,8 @@ final class ErrorReport {
   int running(Exception failure, CommandLine command, ParseResult parsed) {
     if (failure instanceof UserError) {
       print(command.getErr(), String.valueOf(failure.getMessage()));
-      boolean debugging = command.getCommand() instanceof TrainingCommand training && training.debugging();
+      boolean debugging =
+          command.getCommand() instanceof TrainingCommand training && training.debugging();
       if (debugging && failure.getCause() != null) {
         failure.getCause().printStackTrace(command.getErr());
       }
@@ -52,7 +53,10 @@ final class ErrorReport {
   /** Reports a fault of the program with everything that helps to find it. */
   static int internal(Throwable failure, PrintWriter err) {
     failure.printStackTrace(err);
-    print(err, "This is a fault of the trainer, not of your input; please report it with the lines above.");
+    print(
+        err,
+        "This is a fault of the trainer, not of your input; please report it with "
+            + "the lines above.");
     return INTERNAL_FAILURE;
   }
 
@@ -69,13 +73,18 @@ final class ErrorReport {
             .distinct()
             .toList();
     if (command.getCommand() instanceof TrainingCommand) {
-      return names.isEmpty() ? leftOver(unmatched.getFirst(), args) : unknownNames(command.getCommandName(), names);
+      return names.isEmpty()
+          ? leftOver(unmatched.getFirst(), args)
+          : unknownNames(command.getCommandName(), names);
     }
     String first = unmatched.getFirst();
     boolean option = !names.isEmpty() || command.getSubcommands().isEmpty();
     List<String> near =
         NearestNames.of(
-            first, option ? command.getCommandSpec().optionsMap().keySet() : command.getSubcommands().keySet());
+            first,
+            option
+                ? command.getCommandSpec().optionsMap().keySet()
+                : command.getSubcommands().keySet());
     String path = command.getCommandSpec().qualifiedName();
     return "%s has no %s '%s'%s; '%s --help' explains it."
         .formatted(
@@ -106,7 +115,7 @@ final class ErrorReport {
     for (int i = 0; i < position; i++) {
       before = args.get(i).startsWith("--") ? args.get(i).replaceFirst("(?s)=.*", "") : before;
     }
-    return "'%s' after %s belongs to no parameter; quote a value that contains blanks, or put a name before it."
+    return "'%s' after %s belongs to no parameter; quote a value with blanks, or name it first."
         .formatted(argument, before);
   }
 }

@@ -22,14 +22,14 @@ import picocli.CommandLine.ParameterException;
 /**
  * Makes one picocli option of each parameter and collects what the user writes for it, as text.
  *
- * <p>picocli's own value parsing is left out because the parameters follow other rules: a value may start with a minus
- * sign if a digit follows, a list ends at the next name, a bare boolean means true, and a parameter has one value
- * whichever of its names is used.
+ * <p>picocli's own value parsing is left out because the parameters follow other rules: a value may
+ * start with a minus sign if a digit follows, a list ends at the next name, a bare boolean means
+ * true, and a parameter has one value whichever of its names is used.
  */
 final class GivenOptions implements IParameterConsumer {
   /**
-   * Stands before a value that was attached to its name ({@code --system=--x}) and looks like a name itself; no
-   * argument of a process can contain it.
+   * Stands before a value that was attached to its name ({@code --system=--x}) and looks like a
+   * name itself; no argument of a process can contain it.
    */
   static final String ATTACHED = "\0";
 
@@ -68,7 +68,11 @@ final class GivenOptions implements IParameterConsumer {
 
   private void addOption(CommandSpec command, String name) {
     command.addOption(
-        OptionSpec.builder("--" + name).type(String.class).arity("0..1").parameterConsumer(this).build());
+        OptionSpec.builder("--" + name)
+            .type(String.class)
+            .arity("0..1")
+            .parameterConsumer(this)
+            .build());
   }
 
   @Override
@@ -90,7 +94,8 @@ final class GivenOptions implements IParameterConsumer {
     if (texts.isEmpty()) {
       throw new ParameterException(
           command.commandLine(),
-          "--%s needs a value (%s); write --%s VALUE.".formatted(written, ParameterHelp.kind(parameter), written));
+          "--%s needs a value (%s); write --%s VALUE."
+              .formatted(written, ParameterHelp.kind(parameter), written));
     }
     GivenValue earlier = given.get(parameter.name());
     if (earlier != null) {

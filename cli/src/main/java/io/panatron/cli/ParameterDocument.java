@@ -38,11 +38,10 @@ final class ParameterDocument {
     counts(parameters, text);
     Map<String, List<Parameter>> scopes = new LinkedHashMap<>();
     parameters.forEach(p -> scopes.computeIfAbsent(p.scope(), s -> new ArrayList<>()).add(p));
-    scopes.forEach(
-        (scope, members) -> {
-          text.append("\n## Scope ").append(scope).append('\n');
-          ParameterHelp.bySection(members).forEach((section, rows) -> section(section, rows, text));
-        });
+    scopes.forEach((scope, members) -> {
+      text.append("\n## Scope ").append(scope).append('\n');
+      ParameterHelp.bySection(members).forEach((section, rows) -> section(section, rows, text));
+    });
     return text.toString();
   }
 
@@ -56,10 +55,12 @@ final class ParameterDocument {
 
   private static void section(String title, List<Parameter> rows, StringBuilder text) {
     text.append("\n### ").append(title).append("\n\n");
-    text.append("| name | type | default | choices | state | meaning |\n|---|---|---|---|---|---|\n");
+    text.append(
+        "| name | type | default | choices | state | meaning |\n|---|---|---|---|---|---|\n");
     for (Parameter p : rows) {
       String also = p.aliases().isEmpty() ? "" : " (also " + String.join(", ", p.aliases()) + ")";
-      String type = p.range() == null ? p.type().label() : p.type().label() + ", " + p.range().describe();
+      String type =
+          p.range() == null ? p.type().label() : p.type().label() + ", " + p.range().describe();
       String note = ParameterHelp.state(p);
       text.append(
           "| %s%s | %s | `%s` | %s | %s | %s%s |\n"

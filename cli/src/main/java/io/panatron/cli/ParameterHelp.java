@@ -9,7 +9,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Says in words what a parameter takes and how far it is honoured: for {@code --help} and the documentation. */
+/**
+ * Says in words what a parameter takes and how far it is honoured: for {@code --help} and the
+ * documentation.
+ */
 final class ParameterHelp {
   private static final int WIDTH = 100;
   private static final String INDENT = "      ";
@@ -29,11 +32,10 @@ final class ParameterHelp {
   static String options(Collection<Parameter> parameters) {
     StringBuilder text = new StringBuilder();
     bySection(parameters)
-        .forEach(
-            (section, members) -> {
-              text.append(System.lineSeparator()).append(section).append(System.lineSeparator());
-              members.forEach(parameter -> describe(parameter, text));
-            });
+        .forEach((section, members) -> {
+          text.append(System.lineSeparator()).append(section).append(System.lineSeparator());
+          members.forEach(parameter -> describe(parameter, text));
+        });
     return text.toString();
   }
 
@@ -59,14 +61,20 @@ final class ParameterHelp {
               + ": "
               + parameter.reason();
       case UNHONOURED_DEFAULT ->
-          "default has no effect yet: " + parameter.reason() + (works.isEmpty() ? "" : "; works: " + works);
+          "default has no effect yet: "
+              + parameter.reason()
+              + (works.isEmpty() ? "" : "; works: " + works);
     };
   }
 
   private static void describe(Parameter parameter, StringBuilder text) {
     text.append("  --").append(parameter.name());
     parameter.aliases().forEach(alias -> text.append(", --").append(alias));
-    text.append(" <").append(kind(parameter)).append("> [").append(parameter.shownDefault()).append(']');
+    text.append(" <")
+        .append(kind(parameter))
+        .append("> [")
+        .append(parameter.shownDefault())
+        .append(']');
     if (parameter.type() != ParameterType.ENUM && !parameter.choices().isEmpty()) {
       text.append(" such as ").append(String.join(", ", parameter.choices()));
     }
@@ -78,7 +86,7 @@ final class ParameterHelp {
 
   private static void wrap(String sentence, StringBuilder text) {
     int column = 0;
-    for (String word : sentence.split(" ")) {
+    for (String word : sentence.split(" ", -1)) {
       if (column > 0 && column + 1 + word.length() > WIDTH) {
         text.append(System.lineSeparator());
         column = 0;

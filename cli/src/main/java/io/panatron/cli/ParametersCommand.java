@@ -32,13 +32,16 @@ final class ParametersCommand implements Callable<Integer> {
   @Option(
       names = "--command",
       paramLabel = "COMMAND",
-      description = "Only the parameters of sft, pt, rlhf:dpo, rlhf:grpo, rlhf:kto, rlhf:rm, rlhf:gkd or export.")
+      description =
+          "Only the parameters of sft, pt, rlhf:dpo, rlhf:grpo, rlhf:kto, rlhf:rm, "
+              + "rlhf:gkd or export.")
   private @Nullable String command;
 
   @Option(
       names = {"-h", "--help"},
       usageHelp = true,
       description = "Show this help and exit.")
+  @SuppressWarnings("UnusedVariable") // picocli reads it
   private boolean help;
 
   @Spec private @Nullable CommandSpec spec;
@@ -54,7 +57,9 @@ final class ParametersCommand implements Callable<Integer> {
         switch (format) {
           case "tsv" -> tsv(rows);
           case "markdown" -> ParameterDocument.markdown(rows);
-          default -> throw new UserError("--format cannot be '%s': choose tsv or markdown.".formatted(format));
+          default ->
+              throw new UserError(
+                  "--format cannot be '%s': choose tsv or markdown.".formatted(format));
         };
     PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
     out.print(text);

@@ -26,10 +26,16 @@ final class TrainerCommandLine {
         .footer("", "'trainer COMMAND --help' explains the parameters of a command.");
     spec.versionProvider(() -> new String[] {"trainer " + version()});
     root = new CommandLine(spec);
-    add(new TrainingCommand(
-            table.forCommand("sft"), training, "Fine-tune a model on conversations.").spec());
-    add(new TrainingCommand(
-            table.forCommand("pt"), training, "Pre-train a model, or continue to, on plain text.").spec());
+    add(
+        new TrainingCommand(
+                table.forCommand("sft"), training, "Fine-tune a model on conversations.")
+            .spec());
+    add(
+        new TrainingCommand(
+                table.forCommand("pt"),
+                training,
+                "Pre-train a model, or continue to, on plain text.")
+            .spec());
     add(UnsupportedCommand.spec("rlhf", "Preference and reinforcement learning."));
     add(UnsupportedCommand.spec("export", "Convert weights."));
     root.addSubcommand(new ParametersCommand(table));
@@ -60,10 +66,14 @@ final class TrainerCommandLine {
     root.addSubcommand(command.name(), new CommandLine(command));
   }
 
-  /** Takes {@code --micro-batch-size=4} as {@code --micro_batch_size=4}, and marks attached values. */
+  /**
+   * Takes {@code --micro-batch-size=4} as {@code --micro_batch_size=4}, and marks attached values.
+   */
   private static String normalized(String argument) {
     int end = argument.indexOf('=') < 0 ? argument.length() : argument.indexOf('=');
-    if (!argument.startsWith("--") || argument.length() < 3 || argument.substring(0, end).contains(" ")) {
+    if (!argument.startsWith("--")
+        || argument.length() < 3
+        || argument.substring(0, end).contains(" ")) {
       return argument;
     }
     String value = argument.substring(Math.min(end + 1, argument.length()));

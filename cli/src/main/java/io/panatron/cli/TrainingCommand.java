@@ -15,7 +15,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 
-/** {@code trainer sft} and {@code trainer pt}: reads the command line and the --config file, then trains. */
+/**
+ * {@code trainer sft} and {@code trainer pt}: reads the command line and the --config file, then
+ * trains.
+ */
 final class TrainingCommand implements Callable<Integer> {
   private final ParameterSet parameters;
   private final TrainingRun training;
@@ -31,10 +34,13 @@ final class TrainingCommand implements Callable<Integer> {
     options.addTo(spec);
     spec.usageMessage()
         .description(summary)
-        .customSynopsis("trainer %s --model FOLDER --dataset FILE... [--NAME VALUE]...".formatted(parameters.command()))
+        .customSynopsis(
+            "trainer %s --model FOLDER --dataset FILE... [--NAME VALUE]..."
+                .formatted(parameters.command()))
         .sectionMap()
         .put(
-            UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> ParameterHelp.options(parameters.parameters()));
+            UsageMessageSpec.SECTION_KEY_OPTION_LIST,
+            help -> ParameterHelp.options(parameters.parameters()));
   }
 
   /** The command as picocli knows it. */
@@ -65,11 +71,14 @@ final class TrainingCommand implements Callable<Integer> {
   private static void note(PrintWriter out, String title, List<Parameter> parameters) {
     Map<String, List<String>> namesByReason = new LinkedHashMap<>();
     for (Parameter parameter : parameters) {
-      namesByReason.computeIfAbsent(parameter.reason(), r -> new ArrayList<>()).add(parameter.name());
+      namesByReason
+          .computeIfAbsent(parameter.reason(), r -> new ArrayList<>())
+          .add(parameter.name());
     }
     if (!namesByReason.isEmpty()) {
       out.println(title + ":");
-      namesByReason.forEach((reason, names) -> out.println("  " + String.join(", ", names) + ": " + reason));
+      namesByReason.forEach(
+          (reason, names) -> out.println("  " + String.join(", ", names) + ": " + reason));
     }
   }
 }

@@ -5,7 +5,9 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** A command of the documented command line that does not work yet, and says so whatever follows it. */
+/**
+ * A command of the documented command line that does not work yet, and says so whatever follows it.
+ */
 final class UnsupportedCommand implements Callable<Integer> {
   private final String name;
 
@@ -14,10 +16,12 @@ final class UnsupportedCommand implements Callable<Integer> {
   }
 
   static CommandSpec spec(String name, String summary) {
-    CommandSpec spec =
-        CommandSpec.wrapWithoutInspection(new UnsupportedCommand(name)).name(name);
+    CommandSpec spec = CommandSpec.wrapWithoutInspection(new UnsupportedCommand(name)).name(name);
     spec.addOption(
-        OptionSpec.builder("-h", "--help").usageHelp(true).description("Show this help and exit.").build());
+        OptionSpec.builder("-h", "--help")
+            .usageHelp(true)
+            .description("Show this help and exit.")
+            .build());
     spec.parser().unmatchedArgumentsAllowed(true);
     spec.usageMessage().description(summary + " Not supported yet.");
     return spec;

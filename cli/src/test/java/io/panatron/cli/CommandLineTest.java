@@ -23,7 +23,8 @@ class CommandLineTest {
   private final List<ParsedArguments> runs = new ArrayList<>();
 
   private int trainer(TrainingRun training, String... args) {
-    return new TrainerCommandLine(training, List.of(), new PrintWriter(out), new PrintWriter(err)).execute(args);
+    return new TrainerCommandLine(training, List.of(), new PrintWriter(out), new PrintWriter(err))
+        .execute(args);
   }
 
   private int trainer(String... args) {
@@ -59,12 +60,18 @@ class CommandLineTest {
     assertThat(arguments.integer("lr_warmup_iters")).isEqualTo(2);
     assertThat(arguments.text("save")).isEqualTo("megatron_output/model");
     assertThat(out.toString())
-        .contains("Defaults without effect yet:", "recompute_granularity: ", "attention_backend: one attention kernel");
+        .contains(
+            "Defaults without effect yet:",
+            "recompute_granularity: ",
+            "attention_backend: one attention kernel");
   }
 
   @Test
   void valuesAreWrittenInSeveralWays() {
-    assertThat(sft("--eval_iters -1 --finetune --seed=7 --val_dataset a b --micro-batch-size 2 --lr 0.5")).isZero();
+    assertThat(
+            sft(
+                "--eval_iters -1 --finetune --seed=7 --val_dataset a b --micro-batch-size 2 --lr 0.5"))
+        .isZero();
     ParsedArguments arguments = runs.getFirst();
     assertThat(arguments.integer("eval_iters")).isEqualTo(-1);
     assertThat(arguments.flag("finetune")).isTrue();
@@ -75,14 +82,33 @@ class CommandLineTest {
 
   @Test
   void anAttachedValueMayLookLikeAName() {
-    assertThat(trainer("sft", "--model=m", "--dataset=d", "--train_iters=1", "--system=--be-brief", "--save=a-b=c")).isZero();
+    assertThat(
+            trainer(
+                "sft",
+                "--model=m",
+                "--dataset=d",
+                "--train_iters=1",
+                "--system=--be-brief",
+                "--save=a-b=c"))
+        .isZero();
     assertThat(runs.getFirst().text("system")).isEqualTo("--be-brief");
     assertThat(runs.getFirst().text("save")).isEqualTo("a-b=c");
   }
 
   @Test
   void aValueMayHoldBlanksAndSigns() {
-    assertThat(trainer("sft", "--model", "@m", "--dataset", "d", "--train_iters", "1", "--system", "be ${x} 'brief' %s")).isZero();
+    assertThat(
+            trainer(
+                "sft",
+                "--model",
+                "@m",
+                "--dataset",
+                "d",
+                "--train_iters",
+                "1",
+                "--system",
+                "be ${x} 'brief' %s"))
+        .isZero();
     assertThat(runs.getFirst().text("system")).isEqualTo("be ${x} 'brief' %s");
     assertThat(runs.getFirst().text("model")).isEqualTo("@m");
   }
@@ -115,7 +141,8 @@ class CommandLineTest {
   @ValueSource(strings = {"rlhf --rlhf_type dpo --model m", "export --to_hf true", "rlhf"})
   void commandsThatDoNotWorkYetSaySo(String line) {
     assertThat(trainer(line.split(" "))).isEqualTo(2);
-    assertThat(err.toString().strip()).matches("trainer (rlhf|export) is not supported yet; sft and pt are\\.");
+    assertThat(err.toString().strip())
+        .matches("trainer (rlhf|export) is not supported yet; sft and pt are\\.");
   }
 
   @Test
@@ -151,7 +178,8 @@ class CommandLineTest {
         max_length: null
         recompute_granularity: none
         """);
-    assertThat(trainer("sft", "--config", file.toString(), "--train_iters", "9", "--save", "x")).isZero();
+    assertThat(trainer("sft", "--config", file.toString(), "--train_iters", "9", "--save", "x"))
+        .isZero();
     ParsedArguments arguments = runs.getFirst();
     assertThat(arguments.list("dataset")).containsExactly("a.jsonl", "b.jsonl");
     assertThat(arguments.integer("train_iters")).isEqualTo(9);
@@ -173,7 +201,8 @@ class CommandLineTest {
         "lr: fast         | lr (in the --config file) cannot be 'fast'",
         "rope_scaling: {a: 1} | rope_scaling (in the --config file) {\"a\":1} is not supported yet",
       })
-  void aBadFileIsAnsweredInOneSentence(String text, String sentence, @TempDir Path folder) throws IOException {
+  void aBadFileIsAnsweredInOneSentence(String text, String sentence, @TempDir Path folder)
+      throws IOException {
     Path file = folder.resolve("c.yaml");
     Files.writeString(file, text.strip().replace("\\n", "\n"));
     assertThat(trainer("sft", "--config", file.toString())).isEqualTo(2);
@@ -204,16 +233,24 @@ class CommandLineTest {
             (arguments, writer) -> {
               throw new IllegalStateException("broken");
             },
-            "sft", "--model", "m", "--dataset", "d", "--train_iters", "1");
+            "sft",
+            "--model",
+            "m",
+            "--dataset",
+            "d",
+            "--train_iters",
+            "1");
     assertThat(status).isEqualTo(1);
-    assertThat(err.toString()).contains("IllegalStateException: broken", "\tat ", "please report it");
+    assertThat(err.toString())
+        .contains("IllegalStateException: broken", "\tat ", "please report it");
   }
 
   @Test
   void theStatusOfTheRunIsTheStatusOfTheProgram() {
     String[] args = {"pt", "--model", "m", "--dataset", "d", "--train_iters", "1"};
     assertThat(trainer((arguments, writer) -> 143, args)).isEqualTo(143);
-    int status = Main.run(new String[] {"sft", "--nonsense"}, new PrintWriter(out), new PrintWriter(err));
+    int status =
+        Main.run(new String[] {"sft", "--nonsense"}, new PrintWriter(out), new PrintWriter(err));
     assertThat(status).isEqualTo(2);
   }
 

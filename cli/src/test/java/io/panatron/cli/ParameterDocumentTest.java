@@ -30,10 +30,12 @@ class ParameterDocumentTest {
   }
 
   @Test
-  void theTableHasTheDocumentedParametersWithTheirDefaultsAndChoicesAndNoOthers() throws IOException {
+  void theTableHasTheDocumentedParametersWithTheirDefaultsAndChoicesAndNoOthers()
+      throws IOException {
     Set<String> documented = new TreeSet<>();
     try (InputStream resource = getClass().getResourceAsStream("/spec-parameters.tsv")) {
-      String text = new String(Objects.requireNonNull(resource).readAllBytes(), StandardCharsets.UTF_8);
+      String text =
+          new String(Objects.requireNonNull(resource).readAllBytes(), StandardCharsets.UTF_8);
       text.lines().skip(1).forEach(documented::add);
     }
     Set<String> declared = new TreeSet<>();
@@ -41,7 +43,12 @@ class ParameterDocumentTest {
       if (!OWN_SCOPES.contains(p.scope())) {
         declared.add(
             String.join(
-                "\t", p.name(), p.scope(), p.type().label(), p.defaultText(), String.join(",", p.choices())));
+                "\t",
+                p.name(),
+                p.scope(),
+                p.type().label(),
+                p.defaultText(),
+                String.join(",", p.choices())));
       }
     }
     assertThat(documented).hasSize(353);
@@ -67,8 +74,10 @@ class ParameterDocumentTest {
 
   @Test
   void oneCommandsParametersHaveItsDefaults() {
-    assertThat(printed("parameters", "--command", "pt")).contains("use_chat_template\tpt\tbool\tFalse\t\tsupported\n");
-    assertThat(printed("parameters", "--command", "rlhf:grpo")).contains("beta\tgrpo\tfloat\t0.04\t");
+    assertThat(printed("parameters", "--command", "pt"))
+        .contains("use_chat_template\tpt\tbool\tFalse\t\tsupported\n");
+    assertThat(printed("parameters", "--command", "rlhf:grpo"))
+        .contains("beta\tgrpo\tfloat\t0.04\t");
     assertThat(printed("parameters", "--command", "sft")).doesNotContain("\nbeta\t");
   }
 }

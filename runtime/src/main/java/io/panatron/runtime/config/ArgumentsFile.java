@@ -21,7 +21,8 @@ public final class ArgumentsFile {
   private ArgumentsFile() {}
 
   /**
-   * Writes the file to the side, flushes it to the disk and renames it, so that a reader never sees half of it.
+   * Writes the file to the side, flushes it to the disk and renames it, so that a reader never sees
+   * half of it.
    *
    * @param folder an existing folder
    */

@@ -3,18 +3,23 @@ package io.panatron.runtime.config;
 import io.panatron.runtime.UserError;
 import org.jspecify.annotations.Nullable;
 
-/** The arithmetic a run uses, worked out from --torch_dtype, --bf16, --fp16 and the model's own dtype. */
+/**
+ * The arithmetic a run uses, worked out from --torch_dtype, --bf16, --fp16 and the model's own
+ * dtype.
+ */
 public enum ComputePrecision {
   FLOAT32,
   BFLOAT16;
 
   /**
-   * Decides the precision: --torch_dtype, else --bf16 true, else the model's dtype, which --bf16 false or --fp16 false
-   * turn into float32 where they rule it out.
+   * Decides the precision: --torch_dtype, else --bf16 true, else the model's dtype, which --bf16
+   * false or --fp16 false turn into float32 where they rule it out.
    *
    * @param arguments arguments of a training command, already checked for contradictions
-   * @param modelDtype dtype that config.json names (float32, bfloat16, float16), or null when it names none
-   * @throws UserError when the model's dtype is float16 and nothing says what to do about it, or is unknown
+   * @param modelDtype dtype that config.json names (float32, bfloat16, float16), or null when it
+   *     names none
+   * @throws UserError when the model's dtype is float16 and nothing says what to do about it, or is
+   *     unknown
    */
   public static ComputePrecision resolve(ParsedArguments arguments, @Nullable String modelDtype) {
     String asked = arguments.textOrNull("torch_dtype");
@@ -35,7 +40,8 @@ public enum ComputePrecision {
       }
       default ->
           throw new UserError(
-              "config.json of the model names the dtype '%s', which is unknown; choose --torch_dtype bfloat16 or --torch_dtype float32."
+              ("config.json of the model names the dtype '%s', which is unknown; choose "
+                      + "--torch_dtype bfloat16 or --torch_dtype float32.")
                   .formatted(dtype));
     };
   }

@@ -2,7 +2,10 @@ package io.panatron.runtime.config;
 
 import java.nio.file.Path;
 
-/** Fills in the defaults that follow from other parameters alone, so that a run and args.json see real values. */
+/**
+ * Fills in the defaults that follow from other parameters alone, so that a run and args.json see
+ * real values.
+ */
 public final class EffectiveDefaults {
   /** Peak learning rate when --lr is unset and every parameter is trained. */
   static final double FULL_TRAINING_RATE = 1e-5;

@@ -16,6 +16,8 @@ public record GivenValue(String writtenAs, List<String> texts, Provenance proven
 
   /** How messages name it: {@code --lr}, or {@code lr (in the --config file)}. */
   String label() {
-    return provenance == Provenance.CONFIG_FILE ? writtenAs + " (in the --config file)" : "--" + writtenAs;
+    return provenance == Provenance.CONFIG_FILE
+        ? writtenAs + " (in the --config file)"
+        : "--" + writtenAs;
   }
 }

@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
  * One row of the parameter table: what may be written after {@code --name} and what becomes of it.
  *
  * @param name name on the command line, in a configuration file and in args.json
- * @param scope which commands see it: megatron, training, base and lora for all training, pt for pre-training, rlhf
- *     and its methods, export, and panatron for what this trainer adds
+ * @param scope which commands see it: megatron, training, base and lora for all training, pt for
+ *     pre-training, rlhf and its methods, export, and panatron for what this trainer adds
  * @param section heading under which help shows it
  * @param type kind of its value
  * @param defaultText default as the documentation writes it; "None" and "" mean unset
@@ -40,11 +40,14 @@ public record Parameter(
     aliases = List.copyOf(aliases);
     allowed = List.copyOf(allowed);
     if (state != ParameterState.SUPPORTED && reason.isEmpty()) {
-      throw new IllegalArgumentException("parameter " + name + " is " + state.label() + " without a reason");
+      throw new IllegalArgumentException(
+          "parameter " + name + " is " + state.label() + " without a reason");
     }
   }
 
-  /** The value a run has when nobody sets the parameter; null when it is then unset or worked out. */
+  /**
+   * The value a run has when nobody sets the parameter; null when it is then unset or worked out.
+   */
   public @Nullable Object defaultValue() {
     boolean unset = defaultText.isEmpty() || defaultText.equals("None");
     boolean expression = type == ParameterType.INT && defaultText.contains("*");

@@ -26,7 +26,8 @@ public final class ParameterSet {
       for (String alias : parameter.aliases()) {
         Parameter other = byAnyName.put(alias, parameter);
         if (other != null) {
-          throw new IllegalStateException(alias + " names both " + other.name() + " and " + parameter.name());
+          throw new IllegalStateException(
+              alias + " names both " + other.name() + " and " + parameter.name());
         }
       }
     }
@@ -62,8 +63,10 @@ public final class ParameterSet {
     List<String> parts = new ArrayList<>();
     for (String name : names) {
       String prefix = name.startsWith("--") ? "--" : "";
-      List<String> near = nearest(name.substring(prefix.length())).stream().map(n -> prefix + n).toList();
-      parts.add(name + (near.isEmpty() ? "" : " (did you mean " + String.join(" or ", near) + "?)"));
+      List<String> near =
+          nearest(name.substring(prefix.length())).stream().map(n -> prefix + n).toList();
+      parts.add(
+          name + (near.isEmpty() ? "" : " (did you mean " + String.join(" or ", near) + "?)"));
     }
     return new UserError(
         "%s has no parameter %s%s; 'trainer parameters --command %s' lists them all."
@@ -71,11 +74,12 @@ public final class ParameterSet {
   }
 
   /**
-   * Parses and checks all values; a value on the command line wins over the same parameter in the file.
+   * Parses and checks all values; a value on the command line wins over the same parameter in the
+   * file.
    *
    * @param given values of the command line and of the file, in any order
-   * @throws UserError for an unknown name, a name given twice at one place, a malformed value, an unsupported value, or
-   *     values that contradict each other
+   * @throws UserError for an unknown name, a name given twice at one place, a malformed value, an
+   *     unsupported value, or values that contradict each other
    */
   public ParsedArguments parse(List<GivenValue> given) {
     Map<String, GivenValue> chosen = new LinkedHashMap<>();
@@ -100,7 +104,8 @@ public final class ParameterSet {
           parameter.name(),
           value == null
               ? new ParsedArguments.Entry(parameter, parameter.defaultValue(), Provenance.DEFAULT)
-              : new ParsedArguments.Entry(parameter, supported(parameter, value), value.provenance()));
+              : new ParsedArguments.Entry(
+                  parameter, supported(parameter, value), value.provenance()));
     }
     ParsedArguments arguments = new ParsedArguments(command, entries);
     ArgumentChecks.check(arguments);
@@ -111,7 +116,10 @@ public final class ParameterSet {
     String names =
         earlier.writtenAs().equals(later.writtenAs())
             ? later.label() + " is given twice"
-            : earlier.label() + " and " + later.label() + " are the same parameter and both are given";
+            : earlier.label()
+                + " and "
+                + later.label()
+                + " are the same parameter and both are given";
     return new UserError(names + "; keep one of them.");
   }
 

@@ -15,8 +15,8 @@ import java.util.Map;
 /**
  * Every parameter that this trainer knows, as the resource {@code parameters.tsv} declares them.
  *
- * <p>A name may stand in several scopes with different defaults (beta of dpo and of gkd). A command looks through its
- * scopes in order, and the first row with a name is the one it has.
+ * <p>A name may stand in several scopes with different defaults (beta of dpo and of gkd). A command
+ * looks through its scopes in order, and the first row with a name is the one it has.
  */
 public final class ParameterTable {
   private static final String RESOURCE = "parameters.tsv";
@@ -37,10 +37,12 @@ public final class ParameterTable {
       if (resource == null) {
         throw new IllegalStateException("resource " + RESOURCE + " is missing from the program");
       }
-      BufferedReader reader = new BufferedReader(new InputStreamReader(resource, StandardCharsets.UTF_8));
+      BufferedReader reader =
+          new BufferedReader(new InputStreamReader(resource, StandardCharsets.UTF_8));
       List<String> lines = reader.lines().toList();
       if (!lines.getFirst().equals(HEADER)) {
-        throw new IllegalStateException("resource " + RESOURCE + " has other columns than expected");
+        throw new IllegalStateException(
+            "resource " + RESOURCE + " has other columns than expected");
       }
       List<Parameter> rows = new ArrayList<>();
       for (String line : lines.subList(1, lines.size())) {
@@ -57,7 +59,10 @@ public final class ParameterTable {
     return parameters;
   }
 
-  /** The commands that have parameters: pt, sft, export, and rlhf with each of its methods as {@code rlhf:dpo}. */
+  /**
+   * The commands that have parameters: pt, sft, export, and rlhf with each of its methods as {@code
+   * rlhf:dpo}.
+   */
   public static List<String> commands() {
     return List.copyOf(SCOPES_BY_COMMAND.keySet());
   }
@@ -110,7 +115,8 @@ public final class ParameterTable {
 
   private static Parameter row(String[] cells, int order) {
     if (cells.length != HEADER.split("\t").length) {
-      throw new IllegalStateException("row " + cells[0] + " of " + RESOURCE + " has " + cells.length + " columns");
+      throw new IllegalStateException(
+          "row " + cells[0] + " of " + RESOURCE + " has " + cells.length + " columns");
     }
     return new Parameter(
         cells[0],

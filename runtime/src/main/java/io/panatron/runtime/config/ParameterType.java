@@ -2,7 +2,10 @@ package io.panatron.runtime.config;
 
 import java.util.Locale;
 
-/** What kind of value a parameter takes; the Java type that {@link ParsedArguments} holds is in parentheses. */
+/**
+ * What kind of value a parameter takes; the Java type that {@link ParsedArguments} holds is in
+ * parentheses.
+ */
 public enum ParameterType {
   /** A whole number ({@link Long}). */
   INT,

@@ -12,7 +12,10 @@ import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** Turns what the user wrote for one parameter into its typed value, or says in one sentence why it cannot. */
+/**
+ * Turns what the user wrote for one parameter into its typed value, or says in one sentence why it
+ * cannot.
+ */
 final class ParameterValues {
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -29,18 +32,28 @@ final class ParameterValues {
       return unset(parameter, given);
     }
     try {
-      return check(parameter, parameter.type() == ParameterType.LIST ? list(texts) : one(parameter, texts));
+      return check(
+          parameter, parameter.type() == ParameterType.LIST ? list(texts) : one(parameter, texts));
     } catch (ValueProblem problem) {
-      throw new UserError(given.label() + " cannot be " + shown(parameter, texts) + ": " + problem.getMessage() + ".");
+      throw new UserError(
+          given.label()
+              + " cannot be "
+              + shown(parameter, texts)
+              + ": "
+              + problem.getMessage()
+              + ".");
     }
   }
 
   /** A default of the table, which must be well-formed. */
   static Object parseOne(Parameter parameter, String text) {
     try {
-      return parameter.type() == ParameterType.LIST ? list(List.of(text)) : one(parameter, List.of(text));
+      return parameter.type() == ParameterType.LIST
+          ? list(List.of(text))
+          : one(parameter, List.of(text));
     } catch (ValueProblem problem) {
-      throw new IllegalStateException("default of " + parameter.name() + ": " + problem.getMessage(), problem);
+      throw new IllegalStateException(
+          "default of " + parameter.name() + ": " + problem.getMessage(), problem);
     }
   }
 
@@ -155,7 +168,9 @@ final class ParameterValues {
       }
       return node;
     } catch (JsonProcessingException e) {
-      throw new ValueProblem("it needs JSON, and " + e.getOriginalMessage().lines().findFirst().orElse("this is none"), e);
+      throw new ValueProblem(
+          "it needs JSON, and " + e.getOriginalMessage().lines().findFirst().orElse("this is none"),
+          e);
     }
   }
 
@@ -165,7 +180,9 @@ final class ParameterValues {
       throw new ValueProblem("it must be " + range.describe());
     }
     boolean fitsInt = value instanceof Long whole && whole == whole.intValue();
-    if (value instanceof Long && !fitsInt && (range == null || range.high() == Double.POSITIVE_INFINITY)) {
+    if (value instanceof Long
+        && !fitsInt
+        && (range == null || range.high() == Double.POSITIVE_INFINITY)) {
       throw new ValueProblem("it must be at most " + Integer.MAX_VALUE + " in size");
     }
     return value;

@@ -12,10 +12,12 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The effective value of every parameter of one command, typed, checked, immutable, and with where it comes from.
+ * The effective value of every parameter of one command, typed, checked, immutable, and with where
+ * it comes from.
  *
- * <p>The getters throw {@link IllegalArgumentException} for a name the command does not have and {@link
- * IllegalStateException} for a value that is unset or of another type: mistakes of the program, not of the user.
+ * <p>The getters throw {@link IllegalArgumentException} for a name the command does not have and
+ * {@link IllegalStateException} for a value that is unset or of another type: mistakes of the
+ * program, not of the user.
  */
 public final class ParsedArguments {
   private final String command;
@@ -110,7 +112,8 @@ public final class ParsedArguments {
     try {
       return Path.of(text(name));
     } catch (InvalidPathException e) {
-      throw new UserError("--%s '%s' is no path here (%s).".formatted(name, text(name), e.getReason()), e);
+      throw new UserError(
+          "--%s '%s' is no path here (%s).".formatted(name, text(name), e.getReason()), e);
     }
   }
 
@@ -127,16 +130,20 @@ public final class ParsedArguments {
   }
 
   /**
-   * The same arguments with one value worked out by the trainer, such as train_iters from max_epochs.
+   * The same arguments with one value worked out by the trainer, such as train_iters from
+   * max_epochs.
    *
-   * @throws IllegalArgumentException if the value has not the type of the parameter; int and float are widened
+   * @throws IllegalArgumentException if the value has not the type of the parameter; int and float
+   *     are widened
    */
   public ParsedArguments with(String name, @Nullable Object value) {
     Entry old = entry(name);
     Object stored =
         switch (value) {
-          case Integer whole when old.parameter().type() == ParameterType.INT -> Long.valueOf(whole);
-          case Number number when old.parameter().type() == ParameterType.FLOAT -> number.doubleValue();
+          case Integer whole when old.parameter().type() == ParameterType.INT ->
+              Long.valueOf(whole);
+          case Number number when old.parameter().type() == ParameterType.FLOAT ->
+              number.doubleValue();
           case List<?> items -> List.copyOf(items);
           case null, default -> value;
         };
@@ -149,7 +156,8 @@ public final class ParsedArguments {
           case ENUM, STRING, JSON -> String.class;
         };
     if (stored != null && !needed.isInstance(stored)) {
-      throw new IllegalArgumentException(name + " takes " + old.parameter().type().label() + ", not " + stored);
+      throw new IllegalArgumentException(
+          name + " takes " + old.parameter().type().label() + ", not " + stored);
     }
     Map<String, Entry> changed = new LinkedHashMap<>(entries);
     changed.put(name, new Entry(old.parameter(), stored, Provenance.DERIVED));
@@ -161,45 +169,53 @@ public final class ParsedArguments {
     return entries.values().stream()
         .filter(e -> e.parameter().state() == ParameterState.UNHONOURED_DEFAULT)
         .filter(e -> Objects.equals(e.value(), e.parameter().defaultValue()))
-        .filter(e -> !ParameterValues.isAllowed(e.parameter(), e.value()) || !isGiven(e.parameter().name()))
+        .filter(e ->
+            !ParameterValues.isAllowed(e.parameter(), e.value()) || !isGiven(e.parameter().name()))
         .map(Entry::parameter)
         .toList();
   }
 
-  /** The parameters that the user set to something other than the default and that change nothing here. */
+  /**
+   * The parameters that the user set to something other than the default and that change nothing
+   * here.
+   */
   public List<Parameter> givenWithoutEffect() {
     return entries.values().stream()
-        .filter(e -> e.parameter().state() == ParameterState.ACCEPTED && isGiven(e.parameter().name()))
+        .filter(
+            e -> e.parameter().state() == ParameterState.ACCEPTED && isGiven(e.parameter().name()))
         .filter(e -> !Objects.equals(e.value(), e.parameter().defaultValue()))
         .map(Entry::parameter)
         .toList();
   }
 
   /**
-   * Refuses what the user set and the model's config.json contradicts, such as {@code --rotary_base 10000} for a model
-   * whose base is 1000000; what is set and equal passes.
+   * Refuses what the user set and the model's config.json contradicts, such as {@code --rotary_base
+   * 10000} for a model whose base is 1000000; what is set and equal passes.
    *
-   * @param fromModel values read from the model, by parameter name, in the types of {@link ParameterType}
+   * @param fromModel values read from the model, by parameter name, in the types of {@link
+   *     ParameterType}
    * @throws UserError naming every contradicted parameter
    */
   public void requireAgreement(Map<String, ?> fromModel) {
     List<String> contradicted = new ArrayList<>();
-    fromModel.forEach(
-        (name, modelValue) -> {
-          Object value = value(name);
-          boolean equal =
-              value instanceof Number a && modelValue instanceof Number b
-                  ? a.doubleValue() == b.doubleValue()
-                  : Objects.equals(value, modelValue);
-          if (isGiven(name) && value != null && !equal) {
-            contradicted.add("--" + name + " " + value + " (config.json has " + modelValue + ")");
-          }
-        });
+    fromModel.forEach((name, modelValue) -> {
+      Object value = value(name);
+      if (isGiven(name) && value != null && !sameValue(value, modelValue)) {
+        contradicted.add("--" + name + " " + value + " (config.json has " + modelValue + ")");
+      }
+    });
     if (!contradicted.isEmpty()) {
       throw new UserError(
           "The architecture is read from config.json, which %s contradicts; leave it out."
               .formatted(String.join(", ", contradicted)));
     }
+  }
+
+  private static boolean sameValue(Object ours, @Nullable Object theirs) {
+    if (ours instanceof Number a && theirs instanceof Number b) {
+      return a.doubleValue() == b.doubleValue();
+    }
+    return ours.equals(theirs);
   }
 
   private <T> T required(String name, Class<T> type) {
@@ -213,7 +229,8 @@ public final class ParsedArguments {
   private <T> @Nullable T cast(String name, Class<T> type) {
     Object value = value(name);
     if (value != null && !type.isInstance(value)) {
-      throw new IllegalStateException("parameter " + name + " is " + entry(name).parameter().type().label());
+      throw new IllegalStateException(
+          "parameter " + name + " is " + entry(name).parameter().type().label());
     }
     return type.cast(value);
   }

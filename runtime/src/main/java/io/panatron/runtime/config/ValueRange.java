@@ -1,7 +1,8 @@
 package io.panatron.runtime.config;
 
 /**
- * An interval of numbers, each end open or closed, as the table writes it: {@code [0,1)}, {@code (0,)}.
+ * An interval of numbers, each end open or closed, as the table writes it: {@code [0,1)}, {@code
+ * (0,)}.
  *
  * @param low least value, negative infinity if there is none
  * @param lowIncluded whether {@code low} itself is in the interval
@@ -38,12 +39,18 @@ public record ValueRange(double low, boolean lowIncluded, double high, boolean h
 
   /** The interval in words, such as "at least 1" or "at least 0 and below 1". */
   public String describe() {
-    String from = low == Double.NEGATIVE_INFINITY ? "" : (lowIncluded ? "at least " : "above ") + number(low);
-    String to = high == Double.POSITIVE_INFINITY ? "" : (highIncluded ? "at most " : "below ") + number(high);
+    String from =
+        low == Double.NEGATIVE_INFINITY ? "" : (lowIncluded ? "at least " : "above ") + number(low);
+    String to =
+        high == Double.POSITIVE_INFINITY
+            ? ""
+            : (highIncluded ? "at most " : "below ") + number(high);
     return from.isEmpty() || to.isEmpty() ? from + to : from + " and " + to;
   }
 
   private static String number(double value) {
-    return value == Math.rint(value) && Math.abs(value) < 1e15 ? Long.toString((long) value) : Double.toString(value);
+    return value == Math.rint(value) && Math.abs(value) < 1e15
+        ? Long.toString((long) value)
+        : Double.toString(value);
   }
 }

@@ -1,4 +1,6 @@
-/** The parameters of every command: their table, the parsing of values, and the checks between them. */
+/**
+ * The parameters of every command: their table, the parsing of values, and the checks between them.
+ */
 @NullMarked
 package io.panatron.runtime.config;
 

@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 class NearestNamesTest {
   @Property(tries = 200)
   void distanceIsSymmetricAndZeroOnlyForEqualNames(
-      @ForAll @AlphaChars @StringLength(max = 8) String a, @ForAll @AlphaChars @StringLength(max = 8) String b) {
+      @ForAll @AlphaChars @StringLength(max = 8) String a,
+      @ForAll @AlphaChars @StringLength(max = 8) String b) {
     assertThat(NearestNames.distance(a, b)).isEqualTo(NearestNames.distance(b, a));
     assertThat(NearestNames.distance(a, b) == 0).isEqualTo(a.equals(b));
     assertThat(NearestNames.distance(a, b)).isLessThanOrEqualTo(Math.max(a.length(), b.length()));
@@ -25,6 +26,8 @@ class NearestNamesTest {
 
   @Test
   void nearestNamesComeFirstAndFarOnesNotAtAll() {
-    assertThat(NearestNames.of("ssave", List.of("load", "save", "shave", "dataset"))).startsWith("save").doesNotContain("dataset");
+    assertThat(NearestNames.of("ssave", List.of("load", "save", "shave", "dataset")))
+        .startsWith("save")
+        .doesNotContain("dataset");
   }
 }

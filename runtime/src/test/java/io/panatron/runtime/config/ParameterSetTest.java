@@ -24,11 +24,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ParameterSetTest {
   static Stream<Parameter> refusing() {
     return TABLE.forCommand("sft").parameters().stream()
-        .filter(
-            p ->
-                p.state() == ParameterState.DEFAULT_ONLY
-                    || p.state() == ParameterState.UNHONOURED_DEFAULT
-                    || !p.allowed().isEmpty())
+        .filter(p ->
+            p.state() == ParameterState.DEFAULT_ONLY
+                || p.state() == ParameterState.UNHONOURED_DEFAULT
+                || !p.allowed().isEmpty())
         .filter(p -> sample(p) != null);
   }
 
@@ -43,7 +42,8 @@ class ParameterSetTest {
   @ParameterizedTest
   @MethodSource("refusing")
   void whatHasNoEffectIsRefusedByName(Parameter parameter) {
-    assertThatThrownBy(() -> sft(typed(parameter.name(), Objects.requireNonNull(sample(parameter)))))
+    assertThatThrownBy(
+            () -> sft(typed(parameter.name(), Objects.requireNonNull(sample(parameter)))))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("--" + parameter.name() + " ")
         .hasMessageContaining("is not supported yet: " + parameter.reason());
@@ -52,7 +52,8 @@ class ParameterSetTest {
   @ParameterizedTest
   @MethodSource("all")
   void everyDefaultMayBeWrittenOut(Parameter parameter) {
-    boolean required = List.of("model", "dataset", "train_iters", "config").contains(parameter.name());
+    boolean required =
+        List.of("model", "dataset", "train_iters", "config").contains(parameter.name());
     String text = required ? "8" : parameter.shownDefault();
     assertThatCode(() -> sft(typed(parameter.name(), text))).doesNotThrowAnyException();
   }
@@ -60,7 +61,8 @@ class ParameterSetTest {
   @ParameterizedTest
   @MethodSource("accepted")
   void whatIsAcceptedTakesOtherValuesAndIsReported(Parameter parameter) {
-    ParsedArguments arguments = sft(typed(parameter.name(), Objects.requireNonNull(sample(parameter))));
+    ParsedArguments arguments =
+        sft(typed(parameter.name(), Objects.requireNonNull(sample(parameter))));
     assertThat(arguments.givenWithoutEffect()).containsExactly(parameter);
   }
 
@@ -75,8 +77,7 @@ class ParameterSetTest {
           case LIST -> List.of("something");
           case JSON -> List.of("{\"a\":1}");
         };
-    Predicate<String> legal =
-        text -> p.type() != ParameterType.INT || !text.contains(".");
+    Predicate<String> legal = text -> p.type() != ParameterType.INT || !text.contains(".");
     return candidates.stream()
         .filter(legal)
         .filter(t -> p.range() == null || p.range().contains(Double.parseDouble(t)))
@@ -104,7 +105,8 @@ class ParameterSetTest {
 
   @Test
   void theCommandLineWinsOverTheFileWhateverNameEachUses() {
-    ParsedArguments arguments = sft(typed("save_interval", "5"), inFile("save_steps", "9"), inFile("lr", "1e-4"));
+    ParsedArguments arguments =
+        sft(typed("save_interval", "5"), inFile("save_steps", "9"), inFile("lr", "1e-4"));
     assertThat(arguments.integer("save_interval")).isEqualTo(5);
     assertThat(arguments.provenance("save_interval")).isEqualTo(Provenance.COMMAND_LINE);
     assertThat(arguments.provenance("lr")).isEqualTo(Provenance.CONFIG_FILE);
@@ -116,7 +118,8 @@ class ParameterSetTest {
     assertThatThrownBy(() -> sft(inFile("save", "a"), inFile("output_dir", "b")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("same parameter");
-    assertThatThrownBy(() -> sft(typed("save", "a"), typed("save", "b"))).hasMessageContaining("given twice");
+    assertThatThrownBy(() -> sft(typed("save", "a"), typed("save", "b")))
+        .hasMessageContaining("given twice");
   }
 
   @Test
@@ -124,7 +127,8 @@ class ParameterSetTest {
     assertThatThrownBy(() -> sft(typed("max_lenght", "3")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("max_lenght (did you mean max_length?)");
-    assertThatThrownBy(() -> sft(typed("qqqqqqqqqqq", "3"))).hasMessageNotContaining("did you mean");
+    assertThatThrownBy(() -> sft(typed("qqqqqqqqqqq", "3")))
+        .hasMessageNotContaining("did you mean");
   }
 
   @ParameterizedTest
@@ -181,7 +185,10 @@ class ParameterSetTest {
       })
   void agreeingValuesPass(String values) {
     GivenValue[] given =
-        Stream.of(values.split(" ")).map(v -> v.split("=")).map(p -> typed(p[0], p[1])).toArray(GivenValue[]::new);
+        Stream.of(values.split(" "))
+            .map(v -> v.split("="))
+            .map(p -> typed(p[0], p[1]))
+            .toArray(GivenValue[]::new);
     assertThatCode(() -> sft(given)).doesNotThrowAnyException();
   }
 
@@ -195,8 +202,12 @@ class ParameterSetTest {
 
   @Test
   void aRunNamesTheDefaultsWithoutEffectUntilTheUserChoosesWhatWorks() {
-    assertThat(sft().unhonouredDefaults()).extracting(Parameter::name).contains("recompute_granularity", "ckpt_format");
-    assertThat(sft(typed("recompute_granularity", "none"), typed("use_distributed_optimizer", "true")).unhonouredDefaults())
+    assertThat(sft().unhonouredDefaults())
+        .extracting(Parameter::name)
+        .contains("recompute_granularity", "ckpt_format");
+    assertThat(
+            sft(typed("recompute_granularity", "none"), typed("use_distributed_optimizer", "true"))
+                .unhonouredDefaults())
         .extracting(Parameter::name)
         .doesNotContain("recompute_granularity", "use_distributed_optimizer");
   }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,7 +33,7 @@ class ParameterTableTest {
     }
   }
 
-  static java.util.List<String> commands() {
+  static List<String> commands() {
     return ParameterTable.commands();
   }
 
@@ -39,7 +41,10 @@ class ParameterTableTest {
   @MethodSource("commands")
   void everyCommandHasOneRowPerNameAndDistinctAliases(String command) {
     ParameterSet set = TABLE.forCommand(command);
-    assertThat(set.parameters()).extracting(Parameter::name).doesNotHaveDuplicates().contains("lr", "model", "device");
+    assertThat(set.parameters())
+        .extracting(Parameter::name)
+        .doesNotHaveDuplicates()
+        .contains("lr", "model", "device");
     assertThat(set.find("output_dir")).isSameAs(set.find("save"));
   }
 
@@ -58,8 +63,7 @@ class ParameterTableTest {
   })
   void aNameHasTheDefaultOfTheMostSpecificScope(String command, String name, String text) {
     Parameter parameter = TABLE.forCommand(command).find(name);
-    assertThat(parameter).isNotNull();
-    assertThat(parameter.defaultText()).isEqualTo(text);
+    assertThat(Objects.requireNonNull(parameter).defaultText()).isEqualTo(text);
   }
 
   @Test

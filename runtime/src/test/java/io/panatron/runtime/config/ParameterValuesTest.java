@@ -34,8 +34,10 @@ class ParameterValuesTest {
 
   @Test
   void listsAreWordsOrOneJsonArray() {
-    assertThat(sft(typed("dataset", "a.jsonl", "b.jsonl#5")).list("dataset")).containsExactly("a.jsonl", "b.jsonl#5");
-    assertThat(sft(typed("dataset", "[\"a b\", \"c\"]")).list("dataset")).containsExactly("a b", "c");
+    assertThat(sft(typed("dataset", "a.jsonl", "b.jsonl#5")).list("dataset"))
+        .containsExactly("a.jsonl", "b.jsonl#5");
+    assertThat(sft(typed("dataset", "[\"a b\", \"c\"]")).list("dataset"))
+        .containsExactly("a b", "c");
     assertThat(sft(typed("val_dataset", "[]")).list("val_dataset")).isEmpty();
   }
 
@@ -84,7 +86,8 @@ class ParameterValuesTest {
 
   @Test
   void emptyListItemsAreRefused() {
-    assertThatThrownBy(() -> sft(typed("dataset", "a", ""))).hasMessageContaining("one of its items is empty");
+    assertThatThrownBy(() -> sft(typed("dataset", "a", "")))
+        .hasMessageContaining("one of its items is empty");
   }
 
   @Test

@@ -29,17 +29,20 @@ class ParsedArgumentsTest {
     assertThat(before.integerOrNull("lr_decay_iters")).isNull();
     assertThat(after.integer("lr_decay_iters")).isEqualTo(8);
     assertThat(after.provenance("lr_decay_iters")).isEqualTo(Provenance.DERIVED);
-    assertThatThrownBy(() -> before.with("lr", "fast")).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> before.with("lr", "fast"))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
   void defaultsThatFollowFromOthersAreFilledIn() {
-    ParsedArguments a = EffectiveDefaults.derive(sft(typed("model", "/m/Qwen3-0.6B/"), typed("max_length", "64")));
+    ParsedArguments a =
+        EffectiveDefaults.derive(sft(typed("model", "/m/Qwen3-0.6B/"), typed("max_length", "64")));
     assertThat(a.number("lr")).isEqualTo(1e-5);
     assertThat(a.text("save")).isEqualTo("megatron_output/Qwen3-0.6B");
     assertThat(a.integer("eval_interval")).isEqualTo(500);
     assertThat(a.integer("seq_length")).isEqualTo(64);
-    assertThat(EffectiveDefaults.derive(sft(typed("lr", "0.5"))).provenance("lr")).isEqualTo(Provenance.COMMAND_LINE);
+    assertThat(EffectiveDefaults.derive(sft(typed("lr", "0.5"))).provenance("lr"))
+        .isEqualTo(Provenance.COMMAND_LINE);
   }
 
   @ParameterizedTest
@@ -82,14 +85,16 @@ class ParsedArgumentsTest {
     assertThatThrownBy(() -> ComputePrecision.resolve(sft(), "float16"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--torch_dtype bfloat16");
-    assertThatThrownBy(() -> ComputePrecision.resolve(sft(), "int8")).hasMessageContaining("'int8'");
+    assertThatThrownBy(() -> ComputePrecision.resolve(sft(), "int8"))
+        .hasMessageContaining("'int8'");
   }
 
   @Test
   void whatTheUserSetMustAgreeWithTheModel() {
     Map<String, Object> model = Map.of("rotary_base", 1000000L, "norm_epsilon", 1e-5);
     assertThatCode(() -> sft().requireAgreement(model)).doesNotThrowAnyException();
-    assertThatCode(() -> sft(typed("norm_epsilon", "1e-5")).requireAgreement(model)).doesNotThrowAnyException();
+    assertThatCode(() -> sft(typed("norm_epsilon", "1e-5")).requireAgreement(model))
+        .doesNotThrowAnyException();
     assertThatThrownBy(() -> sft(typed("rotary_base", "10000")).requireAgreement(model))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--rotary_base 10000 (config.json has 1000000)");
@@ -97,7 +102,8 @@ class ParsedArgumentsTest {
 
   @Test
   void argsJsonHoldsEveryParameterInOrderAndNoSecret(@TempDir Path folder) throws IOException {
-    ParsedArguments arguments = sft(typed("hub_token", "hf_secret"), typed("lr", "1e-3"), typed("dataset", "a", "b"));
+    ParsedArguments arguments =
+        sft(typed("hub_token", "hf_secret"), typed("lr", "1e-3"), typed("dataset", "a", "b"));
     ArgumentsFile.write(arguments, folder);
     ArgumentsFile.write(arguments, folder);
     Path file = folder.resolve("args.json");
@@ -118,6 +124,7 @@ class ParsedArgumentsTest {
 
   @Test
   void aSecretIsNotRepeatedInMessages() {
-    assertThatThrownBy(() -> sft(Given.inFile("hub_token", "hf_secret", "x"))).hasMessageNotContaining("hf_secret");
+    assertThatThrownBy(() -> sft(Given.inFile("hub_token", "hf_secret", "x")))
+        .hasMessageNotContaining("hf_secret");
   }
 }
