@@ -1,5 +1,6 @@
 package io.panatron.runtime.data;
 
+import io.panatron.runtime.UserError;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -12,6 +13,7 @@ import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Micro-batches of one rank in order, tokenized ahead of their use by background threads.
@@ -21,11 +23,11 @@ import java.util.function.LongFunction;
  * thread.
  */
 public final class BatchSource implements AutoCloseable {
-  /** Batches between micro-batches and data sets: padding and background work. */
+  /** How batches are laid out, and how far ahead and by how many threads they are made. */
   public record Settings(boolean paddingFree, int padId, int numWorkers, int prefetchFactor) {
     public Settings {
       if (numWorkers < 0 || prefetchFactor < 1) {
-        throw new io.panatron.runtime.UserError(
+        throw new UserError(
             "--num_workers must be at least 0 and --dataloader_prefetch_factor at least 1, but they"
                 + " are "
                 + numWorkers
@@ -41,7 +43,7 @@ public final class BatchSource implements AutoCloseable {
   private final long step;
   private final long end;
   private final Deque<Future<MicroBatch>> ahead = new ArrayDeque<>();
-  private final @org.jspecify.annotations.Nullable ExecutorService workers;
+  private final @Nullable ExecutorService workers;
   private long planned;
   private long consumed;
   private long waited;

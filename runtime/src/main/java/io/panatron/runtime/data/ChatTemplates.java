@@ -84,6 +84,15 @@ public final class ChatTemplates {
               + " names no end token that its vocabulary holds; set eos_token in"
               + " tokenizer_config.json");
     }
+    int[] ids = tokenizer.encode(end);
+    if (ids.length != 1 || ids[0] != tokenizer.eosId().getAsInt()) {
+      throw new UserError(
+          "the end token "
+              + end
+              + " of the tokenizer in "
+              + tokenizer.folder()
+              + " is not recognised in text; list it under added_tokens in tokenizer.json");
+    }
     return end;
   }
 }

@@ -166,11 +166,9 @@ public final class DataPipeline implements AutoCloseable {
         try {
           Row parsed = rows.read(row);
           Integer limit = settings.maxLength();
-          within[row] =
-              (byte) (limit == null || encoder.surelyWithin(parsed, limit) ? 1 : 0);
-          if (limit == null) {
-            encoder.surelyWithin(parsed, 0); // renders, so that a refusing template shows now
-          }
+          // Rendering here also shows now what a template refuses.
+          boolean fits = encoder.surelyWithin(parsed, limit == null ? Integer.MAX_VALUE : limit);
+          within[row] = (byte) (limit == null || fits ? 1 : 0);
           good[n++] = row;
         } catch (RowParser.BadRow | TemplateException e) {
           reject(row, String.valueOf(e.getMessage()));

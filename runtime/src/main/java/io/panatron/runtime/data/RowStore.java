@@ -27,8 +27,14 @@ final class RowStore implements AutoCloseable {
 
   private int file(int row) {
     int low = 0;
-    while (ends.get(low) <= row) {
-      low++;
+    int high = ends.size() - 1;
+    while (low < high) {
+      int middle = (low + high) / 2;
+      if (ends.get(middle) > row) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
     }
     return low;
   }

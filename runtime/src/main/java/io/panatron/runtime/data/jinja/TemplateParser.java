@@ -211,18 +211,19 @@ final class TemplateParser extends ExpressionParser {
         }
         values.add(value);
       }
-      if (values.isEmpty()) {
-        return empty.run(s, out);
-      }
+      // As Jinja2 compiles it, an iteration left by break or continue does not suppress 'else'.
+      boolean completed = false;
       for (int i = 0; i < values.size(); i++) {
         Scope inner = new Scope(s);
         assign(inner, names, values.get(i));
         inner.set("loop", new LoopState(values, i));
-        if (body.run(inner, out) == Flow.BREAK) {
+        Flow flow = body.run(inner, out);
+        if (flow == Flow.BREAK) {
           break;
         }
+        completed |= flow == Flow.NEXT;
       }
-      return Flow.NEXT;
+      return completed ? Flow.NEXT : empty.run(s, out);
     };
   }
 
