@@ -21,6 +21,8 @@ public record CheckpointContents(
     List<TensorSource> optimizer,
     TrainerState trainerState,
     String argsJson) {
+  /** For index, tracker, manifest, and what the file system rounds up. */
+  private static final long SMALL_FILES_BYTES = 64 << 10;
 
   public CheckpointContents {
     mainParameters = List.copyOf(mainParameters);
@@ -42,6 +44,7 @@ public record CheckpointContents(
         + SafetensorsWriter.fileBytes(mainParameters)
         + SafetensorsWriter.fileBytes(optimizer)
         + trainerState.toBytes().length
-        + argsBytes().length;
+        + argsBytes().length
+        + SMALL_FILES_BYTES;
   }
 }

@@ -69,7 +69,7 @@ interface CheckpointFiles {
   /** Writes a small file beside {@code file}, flushes it, and renames it over {@code file}. */
   default void replaceFile(Path file, byte[] content) throws IOException {
     Path folder = Objects.requireNonNull(file.getParent(), "a file in a folder");
-    Path temporary = folder.resolve("." + file.getFileName() + ".tmp");
+    Path temporary = temporary(file);
     if (Files.exists(temporary)) {
       delete(temporary);
     }
@@ -79,6 +79,11 @@ interface CheckpointFiles {
     }
     rename(temporary, file);
     forceDirectory(folder);
+  }
+
+  /** Where {@link #replaceFile} writes what is to replace {@code file}. */
+  static Path temporary(Path file) {
+    return file.resolveSibling("." + file.getFileName() + ".tmp");
   }
 
   /** Writes all bytes, however many calls that takes. */

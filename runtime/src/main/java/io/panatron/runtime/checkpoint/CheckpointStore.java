@@ -128,6 +128,10 @@ public final class CheckpointStore implements AutoCloseable {
     for (Path unfinished : CheckpointLayout.unfinished(runFolder)) {
       files.deleteTree(unfinished);
     }
+    Path tracker = CheckpointFiles.temporary(runFolder.resolve(CheckpointLayout.TRACKER));
+    if (Files.exists(tracker)) {
+      files.delete(tracker);
+    }
   }
 
   /** Gives the run folder back; closes no tensor. */
@@ -226,6 +230,8 @@ public final class CheckpointStore implements AutoCloseable {
       if (other != iteration && other % retainInterval.getAsLong() != 0) {
         Path deleted = CheckpointLayout.deleted(runFolder, other);
         files.rename(checkpoint, deleted);
+        // Else a loss of power could bring the name back to a folder half deleted.
+        files.forceDirectory(runFolder);
         files.deleteTree(deleted);
       }
     }

@@ -1,6 +1,7 @@
 package io.panatron.runtime.checkpoint;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
@@ -73,13 +74,25 @@ public final class TensorSource {
     writer.writeTo(out);
   }
 
-  /** Writes all bytes of a segment to a channel, a few MiB at a time. */
+  /**
+   * Writes all bytes of a segment to a channel, a few MiB at a time: native memory as it lies, an
+   * array of the heap through a small buffer.
+   */
   public static void write(MemorySegment segment, WritableByteChannel out) throws IOException {
-    for (long at = 0; at < segment.byteSize(); at += WRITE_BYTES) {
-      long length = Math.min(WRITE_BYTES, segment.byteSize() - at);
-      ByteBuffer buffer = segment.asSlice(at, length).asByteBuffer();
-      while (buffer.hasRemaining()) {
-        out.write(buffer);
+    try (Arena arena = Arena.ofConfined()) {
+      long bytes = segment.byteSize();
+      MemorySegment staging =
+          segment.isNative() ? MemorySegment.NULL : arena.allocate(Math.min(WRITE_BYTES, bytes));
+      for (long at = 0; at < bytes; at += WRITE_BYTES) {
+        long length = Math.min(WRITE_BYTES, bytes - at);
+        MemorySegment part = segment.asSlice(at, length);
+        if (!segment.isNative()) {
+          part = staging.asSlice(0, length).copyFrom(part);
+        }
+        ByteBuffer buffer = part.asByteBuffer();
+        while (buffer.hasRemaining()) {
+          out.write(buffer);
+        }
       }
     }
   }

@@ -278,7 +278,8 @@ class ModelConfigTest {
         "{'model_type':'qwen3','layer_types':['full_attention']} | list of num_hidden_layers 32",
         "{'model_type':'qwen2','num_attention_heads':6,'hidden_size':72} | "
             + "has no num_key_value_heads, which then is 32",
-        "{'model_type':'qwen2','num_attention_heads':7} | hidden_size is 4096, but must be a multiple",
+        "{'model_type':'qwen2','num_attention_heads':7,'num_key_value_heads':1} | "
+            + "hidden_size is 4096, but must be a multiple",
         "{'model_type':'qwen3','head_dim':null} | head_dim is null, but must be an integer",
         "{'architectures':['GPT2LMHeadModel']} | names the model GPT2LMHeadModel",
         "{'hidden_size':64} | names neither model_type nor architectures",
