@@ -29,20 +29,19 @@ final class ReferenceAttention {
     double[] vs = ReferenceArray.read(v);
     double[] outs = new double[qs.length];
     double[] logs = new double[qs.length / rows.dim];
-    rows.forEach(
-        (query, key, keys, score) -> {
-          double max = rows.scores(qs, query, ks, key, keys, score);
-          double sum = 0;
-          for (int j = 0; j < keys; j++) {
-            score[j] = Math.exp(score[j] - max);
-            sum += score[j];
-          }
-          for (int j = 0; j < keys; j++) {
-            int at = (key + j * rows.keyHeads) * rows.dim;
-            ReferenceArray.addScaled(score[j] / sum, vs, at, outs, query * rows.dim, rows.dim);
-          }
-          logs[query] = max + Math.log(sum);
-        });
+    rows.forEach((query, key, keys, score) -> {
+      double max = rows.scores(qs, query, ks, key, keys, score);
+      double sum = 0;
+      for (int j = 0; j < keys; j++) {
+        score[j] = Math.exp(score[j] - max);
+        sum += score[j];
+      }
+      for (int j = 0; j < keys; j++) {
+        int at = (key + j * rows.keyHeads) * rows.dim;
+        ReferenceArray.addScaled(score[j] / sum, vs, at, outs, query * rows.dim, rows.dim);
+      }
+      logs[query] = max + Math.log(sum);
+    });
     ReferenceArray.write(outs, out);
     ReferenceArray.write(logs, logSumExp);
   }
@@ -70,20 +69,19 @@ final class ReferenceAttention {
     double[] dqs = new double[qs.length];
     double[] dks = new double[ks.length];
     double[] dvs = new double[vs.length];
-    rows.forEach(
-        (query, key, keys, score) -> {
-          int row = query * dim;
-          rows.scores(qs, query, ks, key, keys, score);
-          double mean = ReferenceArray.dot(dOuts, row, outs, row, dim);
-          for (int j = 0; j < keys; j++) {
-            int at = (key + j * rows.keyHeads) * dim;
-            double p = Math.exp(score[j] - logs[query]);
-            double ds = p * (ReferenceArray.dot(dOuts, row, vs, at, dim) - mean);
-            ReferenceArray.addScaled(p, dOuts, row, dvs, at, dim);
-            ReferenceArray.addScaled(scale * ds, ks, at, dqs, row, dim);
-            ReferenceArray.addScaled(scale * ds, qs, row, dks, at, dim);
-          }
-        });
+    rows.forEach((query, key, keys, score) -> {
+      int row = query * dim;
+      rows.scores(qs, query, ks, key, keys, score);
+      double mean = ReferenceArray.dot(dOuts, row, outs, row, dim);
+      for (int j = 0; j < keys; j++) {
+        int at = (key + j * rows.keyHeads) * dim;
+        double p = Math.exp(score[j] - logs[query]);
+        double ds = p * (ReferenceArray.dot(dOuts, row, vs, at, dim) - mean);
+        ReferenceArray.addScaled(p, dOuts, row, dvs, at, dim);
+        ReferenceArray.addScaled(scale * ds, ks, at, dqs, row, dim);
+        ReferenceArray.addScaled(scale * ds, qs, row, dks, at, dim);
+      }
+    });
     ReferenceArray.write(dqs, dq);
     ReferenceArray.write(dks, dk);
     ReferenceArray.write(dvs, dv);
