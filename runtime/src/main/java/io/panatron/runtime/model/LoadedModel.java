@@ -49,7 +49,10 @@ public record LoadedModel(
     Backend backend = rank.backend();
     if (!backend.computesIn(options.dtype())) {
       throw new UserError(
-          "--torch_dtype " + options.dtype() + " is not supported on " + backend.device().describe());
+          "--torch_dtype "
+              + options.dtype()
+              + " is not supported on "
+              + backend.device().describe());
     }
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights = ModelWeights.open(folder, arena);
@@ -81,11 +84,7 @@ public record LoadedModel(
             config,
             store,
             ModelBuilder.rotary(
-                backend.device(),
-                run,
-                config,
-                options.positions(),
-                options.dtype().accumulator()));
+                backend.device(), run, config, options.positions(), options.dtype().accumulator()));
     return new LoadedModel(config, run, store, network, initialized);
   }
 

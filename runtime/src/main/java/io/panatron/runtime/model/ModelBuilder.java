@@ -47,14 +47,14 @@ public final class ModelBuilder {
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
-    Parameter head =
-        config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
+    Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
     return new TransformerModel(
         embedding, layers, store.parameter("model.norm.weight"), config.rmsNormEps(), head, rotary);
   }
 
   /**
-   * Cosines and sines of {@code position * inverse frequency} for the first {@code positions} positions.
+   * Cosines and sines of {@code position * inverse frequency} for the first {@code positions}
+   * positions.
    *
    * <p>The angle is rounded to F32 before the cosine, as in transformers.
    *

@@ -15,10 +15,11 @@ import java.util.random.RandomGeneratorFactory;
 /**
  * Random weights for a model that has none.
  *
- * <p>Matrices are normal with the configuration's standard deviation; those that write to the residual
- * stream (o_proj, down_proj) have it divided by {@code sqrt(2 layers)}. Norm weights are 1, biases 0. Each
- * parameter draws from its own stream, seeded by the run's seed and its name, so its values depend on
- * nothing else. Source: Megatron-Core, {@code init_method_normal} and {@code scaled_init_method_normal}.
+ * <p>Matrices are normal with the configuration's standard deviation; those that write to the
+ * residual stream (o_proj, down_proj) have it divided by {@code sqrt(2 layers)}. Norm weights are
+ * 1, biases 0. Each parameter draws from its own stream, seeded by the run's seed and its name, so
+ * its values depend on nothing else. Source: Megatron-Core, {@code init_method_normal} and {@code
+ * scaled_init_method_normal}.
  */
 public final class WeightInitializer {
   /** Elements written at a time; bounds the staging memory. */
@@ -73,7 +74,9 @@ public final class WeightInitializer {
     }
   }
 
-  /** The run's seed and the name's characters, mixed so that similar names get unrelated streams. */
+  /**
+   * The run's seed and the name's characters, mixed so that similar names get unrelated streams.
+   */
   private long streamSeed(String name) {
     long mixed = seed;
     for (int i = 0; i < name.length(); i++) {

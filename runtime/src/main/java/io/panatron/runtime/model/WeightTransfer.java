@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Moves parameters between the device and safetensors files, taking fused parameters apart and putting them
- * together again: files name tensors as Hugging Face does.
+ * Moves parameters between the device and safetensors files, taking fused parameters apart and
+ * putting them together again: files name tensors as Hugging Face does.
  */
 public final class WeightTransfer {
   /** Bytes moved at a time; bounds the staging memory on the host and on the device. */
@@ -33,7 +33,8 @@ public final class WeightTransfer {
   }
 
   /**
-   * Overwrites a flat tensor of the store's layout with the tensors of a file, converting their dtype.
+   * Overwrites a flat tensor of the store's layout with the tensors of a file, converting their
+   * dtype.
    *
    * @param tensors by Hugging Face name; must hold every part with its shape
    */
@@ -64,7 +65,10 @@ public final class WeightTransfer {
         Tensor rows = parameter.slice(part.firstRow(), part.rows());
         sources.add(
             new TensorSource(
-                part.hfName(), fileDtype(flat.dtype()), layout.shape(part), out -> download(rows, out)));
+                part.hfName(),
+                fileDtype(flat.dtype()),
+                layout.shape(part),
+                out -> download(rows, out)));
       }
     }
     return sources;
@@ -88,7 +92,8 @@ public final class WeightTransfer {
       case BF16 -> DType.BF16;
       case F16 -> DType.F16;
       default ->
-          throw new IllegalArgumentException(tensor + " is not of a floating dtype the trainer reads");
+          throw new IllegalArgumentException(
+              tensor + " is not of a floating dtype the trainer reads");
     };
   }
 
@@ -96,7 +101,8 @@ public final class WeightTransfer {
     DType dtype = deviceDtype(tensor);
     long chunk = CHUNK_BYTES / dtype.bytes();
     Tensor staging =
-        scratch.allocate("weights from file", dtype, Math.min(chunk, Math.max(1, target.elements())));
+        scratch.allocate(
+            "weights from file", dtype, Math.min(chunk, Math.max(1, target.elements())));
     for (long first = 0; first < target.elements(); first += chunk) {
       long count = Math.min(chunk, target.elements() - first);
       Tensor piece = staging.slice(0, count);

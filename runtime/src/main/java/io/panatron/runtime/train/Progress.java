@@ -4,7 +4,8 @@ package io.panatron.runtime.train;
  * How far a run has come.
  *
  * @param iteration optimizer steps done
- * @param consumedSamples training samples drawn, which decides the data position and the learning rate
+ * @param consumedSamples training samples drawn, which decides the data position and the learning
+ *     rate
  */
 public record Progress(long iteration, long consumedSamples) {
   /** The start of a fresh run. */

@@ -3,10 +3,11 @@ package io.panatron.runtime.train;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * A request from outside to end the run soon but cleanly: the loop finishes its step, saves and returns.
+ * A request from outside to end the run soon but cleanly: the loop finishes its step, saves and
+ * returns.
  *
- * <p>Registered as a JVM shutdown hook it answers SIGTERM and SIGINT; the hook holds the JVM until the run
- * {@link #finished()}.
+ * <p>Registered as a JVM shutdown hook it answers SIGTERM and SIGINT; the hook holds the JVM until
+ * the run {@link #finished()}.
  */
 public final class StopRequest {
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -35,11 +36,10 @@ public final class StopRequest {
         .addShutdownHook(
             Thread.ofPlatform()
                 .name("stop-request")
-                .unstarted(
-                    () -> {
-                      request();
-                      awaitFinished();
-                    }));
+                .unstarted(() -> {
+                  request();
+                  awaitFinished();
+                }));
   }
 
   private void awaitFinished() {

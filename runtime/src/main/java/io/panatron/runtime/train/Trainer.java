@@ -11,8 +11,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The training loop: draw a global batch, step, log, evaluate, save, until the last iteration or a request
- * to stop.
+ * The training loop: draw a global batch, step, log, evaluate, save, until the last iteration or a
+ * request to stop.
  */
 public final class Trainer {
   private final TrainerSettings settings;
@@ -63,7 +63,8 @@ public final class Trainer {
         savedAt = iteration;
       }
     }
-    // A stop that arrives between the loop's last look and here, or before the first step, saves too.
+    // A stop that arrives between the loop's last look and here, or before the first step, saves
+    // too.
     if (savedAt != progress.iteration() && progress.iteration() > start.iteration()) {
       save(progress);
     }

@@ -38,8 +38,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * What PyTorch and transformers computed on tiny models, computed again.
  *
- * <p>Conventions: losses are summed over targets and divided by their number; rows 0 to 3 form one batch;
- * training takes micro-batches of one row, four to a step, rows in file order, wrapping.
+ * <p>Conventions: losses are summed over targets and divided by their number; rows 0 to 3 form one
+ * batch; training takes micro-batches of one row, four to a step, rows in file order, wrapping.
  */
 class GoldenTest {
   /** Rounding of float32 in another order moves logits by 2e-5 here. */
@@ -57,7 +57,9 @@ class GoldenTest {
   /** The L2 norm of a trained tensor; rounding moves it by less than 1e-5. */
   private static final double FINAL_NORM = 1e-4;
 
-  /** The sum of a trained tensor, relative to its L2 norm, since the sum itself may be near zero. */
+  /**
+   * The sum of a trained tensor, relative to its L2 norm, since the sum itself may be near zero.
+   */
   private static final double FINAL_SUM = 1e-3;
 
   static List<GoldenCase> cases() {
@@ -157,8 +159,7 @@ class GoldenTest {
     Session(GoldenCase golden) {
       this.golden = golden;
       Backend backend = golden.openBackend();
-      rank =
-          RankContext.single(backend, new MemoryPool(backend.device(), (bytes, reserved) -> {}));
+      rank = RankContext.single(backend, new MemoryPool(backend.device(), (bytes, reserved) -> {}));
       model =
           LoadedModel.open(
               rank,
