@@ -1,12 +1,23 @@
 /** Tensors, gradients, models, data, optimization and the training loop. */
 module io.panatron.runtime {
   requires transitive io.panatron.kernels;
-  requires jdk.jfr;
-  requires com.fasterxml.jackson.databind;
+  requires transitive jdk.jfr;
+  requires transitive com.fasterxml.jackson.databind;
   requires ai.djl.tokenizers;
-  requires jinjava;
   requires me.tongfei.progressbar;
   requires static transitive org.jspecify;
 
   exports io.panatron.runtime;
+  exports io.panatron.runtime.autograd;
+  exports io.panatron.runtime.checkpoint;
+  exports io.panatron.runtime.config;
+  exports io.panatron.runtime.data;
+  exports io.panatron.runtime.generate;
+  exports io.panatron.runtime.model;
+  exports io.panatron.runtime.nn;
+  exports io.panatron.runtime.observe;
+  exports io.panatron.runtime.optim;
+  exports io.panatron.runtime.parallel;
+  exports io.panatron.runtime.tensor;
+  exports io.panatron.runtime.train;
 }

@@ -22,17 +22,22 @@ import java.util.UUID;
 /**
  * Writes libraries from the class path into one folder, whole or not at all.
  *
- * <p>A library is written under a temporary name, its digest compared, flushed to disk, and renamed. Before the rename
- * its modification time is set to {@link #VERIFIED}: a file of the right size that carries this time has been compared
- * and not been written to since, and costs one {@code stat} at the next start. Anything else is compared in full, and
- * replaced where it differs. Replacing does not disturb a process that has the old file mapped.
+ * <p>A library is written under a temporary name, its digest compared, flushed to disk, and
+ * renamed. Before the rename its modification time is set to {@link #VERIFIED}: a file of the right
+ * size that carries this time has been compared and not been written to since, and costs one {@code
+ * stat} at the next start. Anything else is compared in full, and replaced where it differs.
+ * Replacing does not disturb a process that has the old file mapped.
  */
 final class LibraryUnpacker {
-  /** Stamp of a compared file. The second is even and without a fraction: every file system can store it. */
+  /**
+   * Stamp of a compared file. The second is even and without a fraction: every file system can
+   * store it.
+   */
   static final FileTime VERIFIED = FileTime.from(Instant.parse("2001-01-01T00:00:00Z"));
 
   private static final String TEMPORARY_SUFFIX = ".tmp";
-  // A process that was killed while unpacking leaves its temporary file; nobody unpacks for this long.
+  // A process that was killed while unpacking leaves its temporary file; nobody unpacks for this
+  // long.
   private static final Duration ABANDONED = Duration.ofHours(1);
   private static final int CHUNK_BYTES = 1 << 16;
 
@@ -129,7 +134,9 @@ final class LibraryUnpacker {
     String found = HexFormat.of().formatHex(digest.digest());
     if (bytes != file.bytes() || !found.equals(file.sha256())) {
       throw new NativeLibraryException(
-          "%s on the class path has %d bytes with SHA-256 %s, not %d bytes with %s; the jar is damaged or of another version, so build it again"
+          ("%s on the class path has %d bytes with SHA-256 %s, "
+                  + "not %d bytes with %s; "
+                  + "the jar is damaged or of another version, so build it again")
               .formatted(file.resource(), bytes, found, file.bytes(), file.sha256()),
           null);
     }
@@ -147,7 +154,8 @@ final class LibraryUnpacker {
         }
       }
     } catch (NoSuchFileException e) {
-      // Another process removed or renamed it between the listing and the look: nothing is left to do.
+      // Another process removed or renamed it between the listing and the look: nothing is left to
+      // do.
       return;
     }
   }

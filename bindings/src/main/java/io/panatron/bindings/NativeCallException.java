@@ -1,8 +1,8 @@
 package io.panatron.bindings;
 
 /**
- * Says that a native function returned a failure code. The message names the function, what it was called with, the
- * code, its meaning and what to do.
+ * Says that a native function returned a failure code. The message names the function, what it was
+ * called with, the code, its meaning and what to do.
  */
 public final class NativeCallException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -21,7 +21,9 @@ public final class NativeCallException extends RuntimeException {
    */
   public NativeCallException(
       String function, String arguments, int code, String meaning, String remedy) {
-    super("%s(%s) failed with status %d (%s); %s".formatted(function, arguments, code, meaning, remedy));
+    super(
+        "%s(%s) failed with status %d (%s); %s"
+            .formatted(function, arguments, code, meaning, remedy));
     this.function = function;
     this.code = code;
   }

@@ -12,12 +12,13 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Brings the CPU path's native libraries from the class path into this process: unpacks them once into a folder of the
- * user's cache and loads them from there, OpenMP's runtime before oneDNN, so that no library of the system is taken in
- * their place.
+ * Brings the CPU path's native libraries from the class path into this process: unpacks them once
+ * into a folder of the user's cache and loads them from there, OpenMP's runtime before oneDNN, so
+ * that no library of the system is taken in their place.
  *
- * <p>Several processes may start at once: a library appears under its name only when it is whole. A cache that can be
- * neither used nor written is replaced, for this process, by a private temporary folder, and one warning says so.
+ * <p>Several processes may start at once: a library appears under its name only when it is whole. A
+ * cache that can be neither used nor written is replaced, for this process, by a private temporary
+ * folder, and one warning says so.
  *
  * <p>Cost: about 20 ms when the cache is warm; the first start also writes 93 MB.
  */
@@ -27,7 +28,8 @@ public final class NativeLibraries {
 
   private static final String FOLDER = "org/bytedeco/dnnl/linux-x86_64/";
   private static final String ONEDNN_VERSION = "3.13-1.5.14";
-  // In loading order. A new version of the jar changes these numbers; a test compares them with the jar.
+  // In loading order. A new version of the jar changes these numbers; a test compares them with the
+  // jar.
   static final List<LibraryFile> ONEDNN =
       List.of(
           new LibraryFile(
@@ -46,8 +48,8 @@ public final class NativeLibraries {
   private NativeLibraries() {}
 
   /**
-   * The cache folder that an environment asks for: {@code PANATRON_CACHE}, else {@code panatron} under {@code
-   * XDG_CACHE_HOME}, else {@code .cache/panatron} under {@code HOME}.
+   * The cache folder that an environment asks for: {@code PANATRON_CACHE}, else {@code panatron}
+   * under {@code XDG_CACHE_HOME}, else {@code .cache/panatron} under {@code HOME}.
    *
    * @return null where the environment names none of them
    */
@@ -65,12 +67,13 @@ public final class NativeLibraries {
   }
 
   /**
-   * Makes oneDNN's functions visible to {@code SymbolLookup.loaderLookup()} of this class's loader. Repeating the call
-   * with the same folder does nothing more.
+   * Makes oneDNN's functions visible to {@code SymbolLookup.loaderLookup()} of this class's loader.
+   * Repeating the call with the same folder does nothing more.
    *
    * @param cacheFolder where unpacked libraries are kept, or null for none
    * @return the folder the libraries were loaded from; a temporary one is already deleted again
-   * @throws NativeLibraryException on another platform, or where the libraries can be neither unpacked nor loaded
+   * @throws NativeLibraryException on another platform, or where the libraries can be neither
+   *     unpacked nor loaded
    */
   public static Path loadOneDnn(@Nullable Path cacheFolder) {
     requireLinuxOnX86();
@@ -87,7 +90,8 @@ public final class NativeLibraries {
     }
     LOG.log(
         Level.WARNING,
-        "{0}; oneDNN is unpacked to a temporary folder at each start. Set {1} to a writable folder.",
+        "{0}; oneDNN is unpacked to a temporary folder at each start. Set {1} to a writable"
+            + " folder.",
         problem,
         CACHE_VARIABLE);
     return loadFromTemporaryFolder(problem);
@@ -122,7 +126,9 @@ public final class NativeLibraries {
       }
     } catch (IOException e) {
       throw new NativeLibraryException(
-          "oneDNN cannot be unpacked: %s, and neither can the temporary folder (%s); set %s to a writable folder with 100 MB free"
+          ("oneDNN cannot be unpacked: %s, "
+                  + "and neither can the temporary folder (%s); "
+                  + "set %s to a writable folder with 100 MB free")
               .formatted(problem, reason(e), CACHE_VARIABLE),
           e);
     }
@@ -135,7 +141,9 @@ public final class NativeLibraries {
         System.load(path.toString());
       } catch (UnsatisfiedLinkError e) {
         throw new NativeLibraryException(
-            "%s cannot be loaded (%s); it needs glibc 2.34 and libstdc++ of GCC 11 or newer, and a folder from which programs may run (set %s to another)"
+            ("%s cannot be loaded (%s); "
+                    + "it needs glibc 2.34 and libstdc++ of GCC 11 or newer, "
+                    + "and a folder from which programs may run (set %s to another)")
                 .formatted(path, e.getMessage(), CACHE_VARIABLE),
             e);
       }

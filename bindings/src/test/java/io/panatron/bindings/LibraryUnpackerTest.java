@@ -96,12 +96,11 @@ class LibraryUnpackerTest {
       List<Future<String>> found = new ArrayList<>();
       for (int i = 0; i < threads; i++) {
         found.add(
-            pool.submit(
-                () -> {
-                  start.await();
-                  unpacker(temporary).provide(SMALL);
-                  return digest(temporary.resolve(SMALL.name()));
-                }));
+            pool.submit(() -> {
+              start.await();
+              unpacker(temporary).provide(SMALL);
+              return digest(temporary.resolve(SMALL.name()));
+            }));
       }
       for (Future<String> digest : found) {
         assertThat(digest.get()).isEqualTo(SMALL.sha256());

@@ -15,17 +15,15 @@ import java.nio.file.Path;
 import java.util.stream.Stream;
 
 /**
- * A process that loads oneDNN, multiplies once, and prints the product and the libraries it has mapped. Without an
- * argument the cache folder is what the environment says.
+ * A process that loads oneDNN, multiplies once, and prints the product and the libraries it has
+ * mapped. Without an argument the cache folder is what the environment says.
  */
 final class LoadProbe {
   private LoadProbe() {}
 
   public static void main(String[] arguments) throws IOException {
     Path cache =
-        arguments.length > 0
-            ? Path.of(arguments[0])
-            : NativeLibraries.cacheFolder(System.getenv());
+        arguments.length > 0 ? Path.of(arguments[0]) : NativeLibraries.cacheFolder(System.getenv());
     try (OneDnn oneDnn = OneDnn.open(cache)) {
       System.out.println("product " + product(oneDnn));
     } catch (NativeLibraryException e) {

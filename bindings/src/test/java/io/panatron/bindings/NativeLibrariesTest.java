@@ -50,8 +50,7 @@ class NativeLibrariesTest {
   void twoProcessesMayFillTheCacheAtOnce() throws Exception {
     Path cache = temporary.resolve("cache");
     List<Process> processes =
-        List.of(
-            start(Map.of(), probe(cache.toString())), start(Map.of(), probe(cache.toString())));
+        List.of(start(Map.of(), probe(cache.toString())), start(Map.of(), probe(cache.toString())));
     for (Process process : processes) {
       assertThat(finish(process)).contains("product 42.0");
     }
@@ -68,7 +67,8 @@ class NativeLibrariesTest {
     List<String> lines = finish(start(Map.of(), probe(cache.toString())));
     assertThat(lines).contains("product 42.0");
     assertThat(lines)
-        .anyMatch(l -> l.contains("WARNING") && l.contains(cache.toString()) && l.contains("PANATRON_CACHE"));
+        .anyMatch(l ->
+            l.contains("WARNING") && l.contains(cache.toString()) && l.contains("PANATRON_CACHE"));
     assertNothingIsLeftInTheTemporaryFolder();
   }
 
@@ -83,16 +83,17 @@ class NativeLibrariesTest {
   @Test
   void aFullDiskIsAnErrorThatNamesFolderAndVariable() throws Exception {
     Path cache = temporary.resolve("cache");
-    // No file may grow beyond 1000 blocks: libgomp fits, libdnnl does not, neither here nor in the temporary folder.
-    List<String> command = new ArrayList<>(List.of("sh", "-c", "ulimit -f 1000; exec \"$@\"", "sh"));
+    // No file may grow beyond 1000 blocks: libgomp fits, libdnnl does not, neither here nor in the
+    // temporary folder.
+    List<String> command =
+        new ArrayList<>(List.of("sh", "-c", "ulimit -f 1000; exec \"$@\"", "sh"));
     command.addAll(probe(cache.toString()));
     List<String> lines = finish(start(Map.of(), command));
     assertThat(lines)
-        .anyMatch(
-            l ->
-                l.startsWith("refused ")
-                    && l.contains(cache.toString())
-                    && l.contains("PANATRON_CACHE"));
+        .anyMatch(l ->
+            l.startsWith("refused ")
+                && l.contains(cache.toString())
+                && l.contains("PANATRON_CACHE"));
     try (Stream<Path> files = Files.list(NativeLibraries.oneDnnFolder(cache))) {
       assertThat(files.map(p -> p.getFileName().toString())).containsExactly("libgomp.so.1");
     }

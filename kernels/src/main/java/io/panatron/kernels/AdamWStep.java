@@ -23,11 +23,11 @@ public record AdamWStep(
 
   /** {@code 1 - beta1^step}. */
   public double firstCorrection() {
-    return 1 - Math.pow(beta1, step);
+    return 1 - Math.pow(beta1, (double) step);
   }
 
   /** {@code 1 - beta2^step}. */
   public double secondCorrection() {
-    return 1 - Math.pow(beta2, step);
+    return 1 - Math.pow(beta2, (double) step);
   }
 }

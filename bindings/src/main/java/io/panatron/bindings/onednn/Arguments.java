@@ -6,28 +6,30 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The argument array of one primitive on one thread, filled once; between executions only addresses change. Belongs to
- * the thread that made it.
+ * The argument array of one primitive on one thread, filled once; between executions only addresses
+ * change. Belongs to the thread that made it.
  */
 final class Arguments implements AutoCloseable {
   private final Arena arena = Arena.ofConfined();
   private final MemorySegment array;
   private final MemorySegment[] memories;
   private final long[] addresses;
-  private int count;
 
-  Arguments(int capacity) {
-    array = dnnl_exec_arg_t.allocateArray(capacity, arena);
-    memories = new MemorySegment[capacity];
-    addresses = new long[capacity];
-  }
-
-  /** Adds an argument whose memory object has no address yet. */
-  void add(int role, MemorySegment memory) {
-    MemorySegment element = dnnl_exec_arg_t.asSlice(array, count);
-    dnnl_exec_arg_t.arg(element, role);
-    dnnl_exec_arg_t.memory(element, memory);
-    memories[count++] = memory;
+  /**
+   * Fills the array.
+   *
+   * @param roles oneDNN's number for what each argument is
+   * @param memories memory objects that have no address yet; there may be fewer of them than roles
+   */
+  Arguments(int[] roles, MemorySegment[] memories) {
+    this.memories = memories;
+    addresses = new long[memories.length];
+    array = dnnl_exec_arg_t.allocateArray(memories.length, arena);
+    for (int i = 0; i < memories.length; i++) {
+      MemorySegment element = dnnl_exec_arg_t.asSlice(array, i);
+      dnnl_exec_arg_t.arg(element, roles[i]);
+      dnnl_exec_arg_t.memory(element, memories[i]);
+    }
   }
 
   /** Sets an argument's address. An address that is already there costs no call. */
@@ -44,7 +46,7 @@ final class Arguments implements AutoCloseable {
   void execute(MemorySegment primitive, OneDnnStream stream, Object description) {
     MemorySegment order = stream.handle();
     Status.check(
-        OneDnnC.dnnl_primitive_execute(primitive, order, count, array),
+        OneDnnC.dnnl_primitive_execute(primitive, order, memories.length, array),
         "dnnl_primitive_execute",
         description);
     Status.check(OneDnnC.dnnl_stream_wait(order), "dnnl_stream_wait", description);

@@ -2,7 +2,9 @@ package io.panatron.bindings.onednn;
 
 import io.panatron.bindings.onednn.generated.OneDnnC;
 
-/** Element types of matrices that oneDNN multiplies. Products are summed in 32 bits for all of them. */
+/**
+ * Element types of matrices that oneDNN multiplies. Products are summed in 32 bits for all of them.
+ */
 public enum ElementType {
   /** IEEE binary32. */
   F32(4, OneDnnC.dnnl_f32()),

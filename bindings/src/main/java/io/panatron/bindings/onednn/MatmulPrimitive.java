@@ -1,15 +1,14 @@
 package io.panatron.bindings.onednn;
 
 import io.panatron.bindings.onednn.generated.OneDnnC;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A compiled matrix multiplication, usable by any thread through an {@link Execution} of its own.
  *
- * <p><b>Cost</b> of making one: about 0.7 ms where the library compiles, 0.02 ms where it has compiled an equal one
- * before. A thread that multiplies the same shape again keeps its execution.
+ * <p><b>Cost</b> of making one: about 0.7 ms where the library compiles, 0.05 ms where it has
+ * compiled an equal one before. A thread that multiplies the same shape again keeps its execution.
  */
 public final class MatmulPrimitive implements AutoCloseable {
   private final MemorySegment engine;
@@ -29,14 +28,14 @@ public final class MatmulPrimitive implements AutoCloseable {
     this.description = description;
     this.threads = threads;
     this.handles = handles;
-    // oneDNN 3.13 misreads a batch of strided right factors of one row (fixed by its pull request 6015), so such
-    // batches run matrix by matrix.
+    // oneDNN 3.13 misreads a batch of strided right factors of one row (mended by its pull request
+    // 6015), so such batches run matrix by matrix.
     repeats = description.a().columns() == 1 ? description.c().batch() : 1;
     boolean batched = description.c().batch() > repeats;
     MemorySegment a = handles.memoryDescription(description.a(), batched, false);
     MemorySegment b = handles.memoryDescription(description.b(), batched, description.packedB());
     MemorySegment c = handles.memoryDescription(description.c(), batched, false);
-    MemorySegment plan = plan(engine, description, handles, a, b, c);
+    MemorySegment plan = MatmulPlan.create(engine, description, handles, a, b, c);
     primitive =
         handles.create(
             "dnnl_primitive_create",
@@ -49,85 +48,16 @@ public final class MatmulPrimitive implements AutoCloseable {
     MemorySegment scratchpad =
         OneDnnC.dnnl_primitive_desc_query_md(plan, OneDnnC.dnnl_query_scratchpad_md(), 0);
     layouts = new MemorySegment[] {a, chosenB, c, scratchpad};
-    implementation = implementation(plan, description);
+    implementation = MatmulPlan.implementation(plan, description);
   }
 
-  static MatmulPrimitive create(
-      MemorySegment engine, MatmulDescription description, int threads) {
+  static MatmulPrimitive create(MemorySegment engine, MatmulDescription description, int threads) {
     NativeHandles handles = new NativeHandles();
     try {
       return new MatmulPrimitive(engine, description, threads, handles);
     } catch (RuntimeException e) {
       handles.close();
       throw e;
-    }
-  }
-
-  private static MemorySegment plan(
-      MemorySegment engine,
-      MatmulDescription description,
-      NativeHandles owner,
-      MemorySegment a,
-      MemorySegment b,
-      MemorySegment c) {
-    try (NativeHandles temporary = new NativeHandles()) {
-      MemorySegment attributes = attributes(description, temporary);
-      return owner.create(
-          "dnnl_matmul_primitive_desc_create",
-          description,
-          out ->
-              OneDnnC.dnnl_matmul_primitive_desc_create(
-                  out, engine, a, b, MemorySegment.NULL, c, attributes),
-          "dnnl_primitive_desc_destroy",
-          OneDnnC::dnnl_primitive_desc_destroy);
-    }
-  }
-
-  private static MemorySegment attributes(MatmulDescription description, NativeHandles temporary) {
-    MemorySegment attributes =
-        temporary.create(
-            "dnnl_primitive_attr_create",
-            "",
-            OneDnnC::dnnl_primitive_attr_create,
-            "dnnl_primitive_attr_destroy",
-            OneDnnC::dnnl_primitive_attr_destroy);
-    Status.check(
-        OneDnnC.dnnl_primitive_attr_set_scratchpad_mode(
-            attributes, OneDnnC.dnnl_scratchpad_mode_user()),
-        "dnnl_primitive_attr_set_scratchpad_mode",
-        "user");
-    Status.check(
-        OneDnnC.dnnl_primitive_attr_set_fpmath_mode(attributes, description.mode().code()),
-        "dnnl_primitive_attr_set_fpmath_mode",
-        description.mode());
-    if (description.accumulate()) {
-      MemorySegment operations =
-          temporary.create(
-              "dnnl_post_ops_create",
-              "",
-              OneDnnC::dnnl_post_ops_create,
-              "dnnl_post_ops_destroy",
-              OneDnnC::dnnl_post_ops_destroy);
-      Status.check(
-          OneDnnC.dnnl_post_ops_append_sum(operations, 1f, 0, OneDnnC.dnnl_data_type_undef()),
-          "dnnl_post_ops_append_sum",
-          "scale 1");
-      Status.check(
-          OneDnnC.dnnl_primitive_attr_set_post_ops(attributes, operations),
-          "dnnl_primitive_attr_set_post_ops",
-          "sum");
-    }
-    return attributes;
-  }
-
-  private static String implementation(MemorySegment plan, MatmulDescription description) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment out = arena.allocate(OneDnnC.C_POINTER);
-      Status.check(
-          OneDnnC.dnnl_primitive_desc_query(plan, OneDnnC.dnnl_query_impl_info_str(), 0, out),
-          "dnnl_primitive_desc_query",
-          description);
-      return out.get(OneDnnC.C_POINTER, 0).getString(0);
     }
   }
 
@@ -141,7 +71,10 @@ public final class MatmulPrimitive implements AutoCloseable {
     return implementation;
   }
 
-  /** Bytes of temporary memory that each execution needs, 0 for none. Aligned to 64 bytes it is fastest. */
+  /**
+   * Bytes of temporary memory that each execution needs, 0 for none. Aligned to 64 bytes it is
+   * fastest.
+   */
   public long scratchpadBytes() {
     return bytes(3);
   }
@@ -163,19 +96,33 @@ public final class MatmulPrimitive implements AutoCloseable {
     int current = OneDnnC.omp_get_max_threads();
     if (current != threads) {
       throw new IllegalStateException(
-          "the multiplication %s was planned for %d OpenMP threads and this thread uses %d; call useThreads(%d) first"
+          ("the multiplication %s was planned for %d OpenMP threads and this thread uses %d;"
+                  + " call useThreads(%d) first")
               .formatted(description, threads, current, threads));
     }
-    return new Execution(this, stream);
+    NativeHandles owned = new NativeHandles();
+    try {
+      return new Execution(this, stream, owned);
+    } catch (RuntimeException e) {
+      owned.close();
+      throw e;
+    }
   }
 
   /** Makes what packs B, for the calling thread, which also has to close it. */
   public Packing newPacking(OneDnnStream stream) {
     requireOpen();
     if (!description.packedB()) {
-      throw new IllegalStateException("the multiplication %s takes B unpacked".formatted(description));
+      throw new IllegalStateException(
+          "the multiplication %s takes B unpacked".formatted(description));
     }
-    return new Packing(this, stream);
+    NativeHandles owned = new NativeHandles();
+    try {
+      return new Packing(this, stream, owned);
+    } catch (RuntimeException e) {
+      owned.close();
+      throw e;
+    }
   }
 
   private void requireOpen() {
@@ -204,12 +151,13 @@ public final class MatmulPrimitive implements AutoCloseable {
   public static final class Execution implements AutoCloseable {
     private final MatmulPrimitive matmul;
     private final OneDnnStream stream;
-    private final NativeHandles handles = new NativeHandles();
-    private final Arguments arguments = new Arguments(4);
+    private final NativeHandles handles;
+    private final Arguments arguments;
     private final boolean hasScratchpad;
     private boolean open = true;
 
-    private Execution(MatmulPrimitive matmul, OneDnnStream stream) {
+    private Execution(MatmulPrimitive matmul, OneDnnStream stream, NativeHandles handles) {
+      this.handles = handles;
       this.matmul = matmul;
       this.stream = stream;
       hasScratchpad = matmul.scratchpadBytes() > 0;
@@ -219,20 +167,24 @@ public final class MatmulPrimitive implements AutoCloseable {
         OneDnnC.DNNL_ARG_DST(),
         OneDnnC.DNNL_ARG_SCRATCHPAD()
       };
-      for (int i = 0; i < (hasScratchpad ? 4 : 3); i++) {
-        arguments.add(roles[i], handles.memory(matmul.layouts[i], matmul.engine));
+      int count = hasScratchpad ? 4 : 3;
+      MemorySegment[] memories = new MemorySegment[count];
+      for (int i = 0; i < count; i++) {
+        memories[i] = handles.memory(matmul.layouts[i], matmul.engine);
       }
+      arguments = new Arguments(roles, memories);
       matmul.users.incrementAndGet();
     }
 
     /**
-     * Multiplies, and returns when C is written. The caller answers for addresses: nothing is checked here.
+     * Multiplies, and returns when C is written. The caller answers for addresses: nothing is
+     * checked here.
      *
      * @param a address of A's first element
      * @param b address of B's, or of the packed B
      * @param c address of C's
-     * @param scratchpad address of {@link MatmulPrimitive#scratchpadBytes} bytes that no other thread uses meanwhile;
-     *     ignored where none are needed
+     * @param scratchpad address of {@link MatmulPrimitive#scratchpadBytes} bytes that no other
+     *     thread uses meanwhile; ignored where none are needed
      */
     public void execute(long a, long b, long c, long scratchpad) {
       if (!open) {
@@ -261,19 +213,20 @@ public final class MatmulPrimitive implements AutoCloseable {
   }
 
   /**
-   * One thread's means to bring B into the order that a multiplication with {@link MatmulDescription#packedB} reads.
-   * Costs about as much as copying B twice. The packed order is that primitive's own: another shape, type or thread
-   * count may want another one.
+   * One thread's means to bring B into the order that a multiplication with {@link
+   * MatmulDescription#packedB} reads. Costs about as much as copying B twice. The packed order is
+   * that primitive's own: another shape, type or thread count may want another one.
    */
   public static final class Packing implements AutoCloseable {
     private final MatmulPrimitive matmul;
     private final OneDnnStream stream;
-    private final NativeHandles handles = new NativeHandles();
-    private final Arguments arguments = new Arguments(2);
+    private final NativeHandles handles;
+    private final Arguments arguments;
     private final MemorySegment reorder;
     private boolean open = true;
 
-    private Packing(MatmulPrimitive matmul, OneDnnStream stream) {
+    private Packing(MatmulPrimitive matmul, OneDnnStream stream, NativeHandles handles) {
+      this.handles = handles;
       this.matmul = matmul;
       this.stream = stream;
       boolean batched = matmul.description.c().batch() > matmul.repeats;
@@ -296,8 +249,10 @@ public final class MatmulPrimitive implements AutoCloseable {
               out -> OneDnnC.dnnl_primitive_create(out, plan),
               "dnnl_primitive_destroy",
               OneDnnC::dnnl_primitive_destroy);
-      arguments.add(OneDnnC.DNNL_ARG_FROM(), handles.memory(plain, engine));
-      arguments.add(OneDnnC.DNNL_ARG_TO(), handles.memory(packed, engine));
+      arguments =
+          new Arguments(
+              new int[] {OneDnnC.DNNL_ARG_FROM(), OneDnnC.DNNL_ARG_TO()},
+              new MemorySegment[] {handles.memory(plain, engine), handles.memory(packed, engine)});
       matmul.users.incrementAndGet();
     }
 

@@ -1,11 +1,12 @@
 package io.panatron.bindings.onednn;
 
 /**
- * Where the elements of a matrix, or of a batch of matrices, lie in memory. Element (i, r, c) is at {@code i *
- * batchStride + r * rowStride + c * columnStride} elements from the start.
+ * Where the elements of a matrix, or of a batch of matrices, lie in memory. Element (i, r, c) is at
+ * {@code i * batchStride + r * rowStride + c * columnStride} elements from the start.
  *
  * @param type element type
- * @param batch number of matrices, 1 for a single one; a factor with 1 is used for every matrix of the others' batch
+ * @param batch number of matrices, 1 for a single one; a factor with 1 is used for every matrix of
+ *     the others' batch
  * @param rows rows of each matrix
  * @param columns columns of each matrix
  * @param batchStride elements from one matrix to the next; without meaning where {@code batch} is 1
@@ -28,9 +29,13 @@ public record Matrix(
           "a matrix of [%d, %d, %d] has no elements; skip the multiplication"
               .formatted(batch, rows, columns));
     }
-    if (batchStride < 0 || rowStride < 1 || columnStride < 1 || (rowStride != 1 && columnStride != 1)) {
+    if (batchStride < 0
+        || rowStride < 1
+        || columnStride < 1
+        || (rowStride != 1 && columnStride != 1)) {
       throw new IllegalArgumentException(
-          "strides [%d, %d, %d] of a matrix [%d, %d, %d] must be positive, and rows or columns dense"
+          ("strides [%d, %d, %d] of a matrix [%d, %d, %d] must be positive,"
+                  + " and rows or columns dense")
               .formatted(batchStride, rowStride, columnStride, batch, rows, columns));
     }
   }
@@ -40,7 +45,10 @@ public record Matrix(
     return of(type, rows, columns, columns);
   }
 
-  /** A matrix [rows, columns] whose rows start {@code rowStride} elements apart: a part of a wider matrix. */
+  /**
+   * A matrix [rows, columns] whose rows start {@code rowStride} elements apart: a part of a wider
+   * matrix.
+   */
   public static Matrix of(ElementType type, long rows, long columns, long rowStride) {
     return new Matrix(type, 1, rows, columns, 0, rowStride, 1);
   }

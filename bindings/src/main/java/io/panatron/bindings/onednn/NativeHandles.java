@@ -9,11 +9,12 @@ import java.util.Deque;
 import java.util.function.ToIntFunction;
 
 /**
- * The oneDNN objects that one owner has made so far, destroyed in reverse order. Lets a constructor that fails halfway
- * leave nothing behind.
+ * The oneDNN objects that one owner has made so far, destroyed in reverse order. Lets a constructor
+ * that fails halfway leave nothing behind.
  */
 final class NativeHandles implements AutoCloseable {
-  private record Owned(MemorySegment handle, String function, ToIntFunction<MemorySegment> destroy) {}
+  private record Owned(
+      MemorySegment handle, String function, ToIntFunction<MemorySegment> destroy) {}
 
   /** A C function that writes the handle of a new object to its argument and returns a status. */
   @FunctionalInterface

@@ -11,18 +11,20 @@ import org.jspecify.annotations.Nullable;
 /**
  * The oneDNN library on this machine's CPU: what makes streams and matrix multiplications.
  *
- * <p>One instance serves all threads of a process. Streams and executions belong to one thread each; primitives may be
- * shared. Everything made here is closed before it: executions, then primitives and streams, then this.
+ * <p>One instance serves all threads of a process. Streams and executions belong to one thread
+ * each; primitives may be shared. Everything made here is closed before it: executions, then
+ * primitives and streams, then this.
  *
- * <p><b>Threads</b> OpenMP counts threads per calling thread. A worker calls {@link #useThreads useThreads(1)} first:
- * its calls then run on itself, no OpenMP team is ever formed, and nothing spins beside the workers.
+ * <p><b>Threads</b> OpenMP counts threads per calling thread. A worker calls {@link #useThreads
+ * useThreads(1)} first: its calls then run on itself, no OpenMP team is ever formed, and nothing
+ * spins beside the workers.
  */
 public final class OneDnn implements AutoCloseable {
   /**
-   * Kernels that the library keeps for later primitives of equal description: many times the shapes of one training
-   * step, and a bound on the code that variable lengths leave behind.
+   * Kernels that the library keeps for later primitives of equal description, besides those in use.
+   * One takes about 270 KiB, so this bounds what variable lengths leave behind to 35 MiB.
    */
-  private static final int PRIMITIVE_CACHE_CAPACITY = 512;
+  private static final int PRIMITIVE_CACHE_CAPACITY = 128;
 
   private final MemorySegment engine;
   private boolean open = true;
@@ -67,7 +69,10 @@ public final class OneDnn implements AutoCloseable {
     OneDnnC.omp_set_num_threads(threads);
   }
 
-  /** How many threads oneDNN uses when the calling thread calls it; without {@link #useThreads}, one per core. */
+  /**
+   * How many threads oneDNN uses when the calling thread calls it; without {@link #useThreads}, one
+   * per core.
+   */
   public int threads() {
     return OneDnnC.omp_get_max_threads();
   }
@@ -87,8 +92,9 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * {@code C = op(A) op(B) + beta C} in f32 without a primitive: nothing is compiled for the shape, which suits sizes
-   * that come once. Every matrix is row-major; {@code op} is the identity or the transposition.
+   * {@code C = op(A) op(B) + beta C} in f32 without a primitive: nothing is compiled for the shape,
+   * which suits sizes that come once. Every matrix is row-major; {@code op} is the identity or the
+   * transposition.
    *
    * @param a address of A: [m, k], or [k, m] where transposed, rows {@code lda} elements apart
    * @param b address of B: [k, n], or [n, k] where transposed, rows {@code ldb} elements apart

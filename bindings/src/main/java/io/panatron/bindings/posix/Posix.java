@@ -23,8 +23,8 @@ public final class Posix {
    * Replaces the program that this process runs by another one: {@code execv}.
    *
    * <p>The process keeps its number, its parent, its terminal, its standard streams, its working
-   * folder and its environment; exit status and signals belong to the new program. No Java code runs
-   * after the call, shutdown hooks included, so call it before anything was opened.
+   * folder and its environment; exit status and signals belong to the new program. No Java code
+   * runs after the call, shutdown hooks included, so call it before anything was opened.
    *
    * @param program path of the executable file
    * @param arguments the new program's arguments from {@code argv[0]} on, in the bytes that the

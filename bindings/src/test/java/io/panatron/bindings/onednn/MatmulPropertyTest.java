@@ -12,11 +12,14 @@ import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.IntRange;
 
 /**
- * Products of small whole numbers: every sum is exact in 32 bits whatever its order, and a bfloat16 result is that sum
- * rounded once, so results are compared without tolerance.
+ * Products of small whole numbers: every sum is exact in 32 bits whatever its order, and a bfloat16
+ * result is that sum rounded once, so results are compared without tolerance.
  */
 class MatmulPropertyTest {
-  /** How a matrix lies in memory: transposed or not, with unused elements after each row and each matrix. */
+  /**
+   * How a matrix lies in memory: transposed or not, with unused elements after each row and each
+   * matrix.
+   */
   record Layout(boolean transposed, int rowGap, int batchGap) {
     Matrix matrix(ElementType type, int batch, int rows, int columns) {
       int inner = transposed ? rows : columns;

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.panatron.bindings.NativeCallException;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -23,19 +24,16 @@ class OneDnnTest {
 
   private OneDnn oneDnn;
   private OneDnnStream stream;
-  private Arena arena;
 
   @BeforeEach
   void open() {
     oneDnn = OneDnn.open(TestMatrices.CACHE);
     oneDnn.useThreads(1);
     stream = oneDnn.newStream();
-    arena = Arena.ofConfined();
   }
 
   @AfterEach
   void close() {
-    arena.close();
     stream.close();
     oneDnn.close();
   }
@@ -48,10 +46,12 @@ class OneDnnTest {
   @Test
   void threadsAreCountedPerCallingThread() throws Exception {
     oneDnn.useThreads(2);
-    assertThat(inAnotherThread(() -> {
-      oneDnn.useThreads(1);
-      return oneDnn.threads();
-    })).isEqualTo(1);
+    assertThat(
+            inAnotherThread(() -> {
+              oneDnn.useThreads(1);
+              return oneDnn.threads();
+            }))
+        .isEqualTo(1);
     assertThat(oneDnn.threads()).isEqualTo(2);
   }
 
@@ -81,7 +81,7 @@ class OneDnnTest {
         float[] expected = matrices.expected();
         execution.execute(
             matrices.a.address(), matrices.b.address(), matrices.c.address(), scratchpad);
-        if (!java.util.Arrays.equals(matrices.memoryOfC(), expected)) {
+        if (!Arrays.equals(matrices.memoryOfC(), expected)) {
           return false;
         }
       }
@@ -91,28 +91,30 @@ class OneDnnTest {
 
   @Test
   void sgemmEqualsThePlainSum() {
-    for (boolean transposeA : new boolean[] {false, true}) {
-      for (boolean transposeB : new boolean[] {false, true}) {
-        Matrix a = transposeA ? Matrix.of(F32, 17, 35).transposed() : Matrix.of(F32, 35, 17, 19);
-        Matrix b = transposeB ? Matrix.of(F32, 21, 17, 18).transposed() : Matrix.of(F32, 17, 21);
-        MatmulDescription product =
-            MatmulDescription.of(a, b, Matrix.of(F32, 35, 21, 24)).accumulating();
-        TestMatrices matrices = new TestMatrices(product, arena, 7);
-        float[] expected = matrices.expected();
-        oneDnn.sgemm(
-            transposeA,
-            transposeB,
-            35,
-            21,
-            17,
-            matrices.a.address(),
-            Math.max(a.rowStride(), a.columnStride()),
-            matrices.b.address(),
-            Math.max(b.rowStride(), b.columnStride()),
-            1f,
-            matrices.c.address(),
-            24);
-        assertThat(matrices.memoryOfC()).isEqualTo(expected);
+    try (Arena arena = Arena.ofConfined()) {
+      for (boolean transposeA : new boolean[] {false, true}) {
+        for (boolean transposeB : new boolean[] {false, true}) {
+          Matrix a = transposeA ? Matrix.of(F32, 17, 35).transposed() : Matrix.of(F32, 35, 17, 19);
+          Matrix b = transposeB ? Matrix.of(F32, 21, 17, 18).transposed() : Matrix.of(F32, 17, 21);
+          MatmulDescription product =
+              MatmulDescription.of(a, b, Matrix.of(F32, 35, 21, 24)).accumulating();
+          TestMatrices matrices = new TestMatrices(product, arena, 7);
+          float[] expected = matrices.expected();
+          oneDnn.sgemm(
+              transposeA,
+              transposeB,
+              35,
+              21,
+              17,
+              matrices.a.address(),
+              Math.max(a.rowStride(), a.columnStride()),
+              matrices.b.address(),
+              Math.max(b.rowStride(), b.columnStride()),
+              1f,
+              matrices.c.address(),
+              24);
+          assertThat(matrices.memoryOfC()).isEqualTo(expected);
+        }
       }
     }
   }
@@ -139,30 +141,30 @@ class OneDnnTest {
 
   @Test
   void anExecutionBelongsToItsThreadAndEndsWithClose() throws Exception {
-    MatmulPrimitive matmul = oneDnn.matmul(PRODUCT);
-    MatmulPrimitive.Execution execution = matmul.newExecution(stream);
-    TestMatrices m = new TestMatrices(PRODUCT, arena, 1);
-    long scratchpad = arena.allocate(Math.max(1, matmul.scratchpadBytes()), 64).address();
-    long a = m.a.address();
-    long b = m.b.address();
-    long c = m.c.address();
-    float[] before = m.memoryOfC();
-    assertThatThrownBy(
-            () ->
-                inAnotherThread(
-                    () -> {
-                      execution.execute(a, b, c, scratchpad);
-                      return 0;
-                    }))
-        .isInstanceOf(ExecutionException.class)
-        .hasCauseInstanceOf(WrongThreadException.class);
-    assertThat(m.memoryOfC()).isEqualTo(before);
-    assertThatThrownBy(matmul::close).hasMessageContaining("1 open executions");
-    execution.close();
-    assertThatThrownBy(() -> execution.execute(a, b, c, scratchpad))
-        .isInstanceOf(IllegalStateException.class);
-    matmul.close();
-    assertThatThrownBy(() -> matmul.newExecution(stream)).hasMessageContaining("is closed");
+    try (Arena arena = Arena.ofConfined()) {
+      MatmulPrimitive matmul = oneDnn.matmul(PRODUCT);
+      MatmulPrimitive.Execution execution = matmul.newExecution(stream);
+      TestMatrices m = new TestMatrices(PRODUCT, arena, 1);
+      long scratchpad = arena.allocate(Math.max(1, matmul.scratchpadBytes()), 64).address();
+      long a = m.a.address();
+      long b = m.b.address();
+      long c = m.c.address();
+      float[] before = m.memoryOfC();
+      assertThatThrownBy(() ->
+              inAnotherThread(() -> {
+                execution.execute(a, b, c, scratchpad);
+                return 0;
+              }))
+          .isInstanceOf(ExecutionException.class)
+          .hasCauseInstanceOf(WrongThreadException.class);
+      assertThat(m.memoryOfC()).isEqualTo(before);
+      assertThatThrownBy(matmul::close).hasMessageContaining("1 open executions");
+      execution.close();
+      assertThatThrownBy(() -> execution.execute(a, b, c, scratchpad))
+          .isInstanceOf(IllegalStateException.class);
+      matmul.close();
+      assertThatThrownBy(() -> matmul.newExecution(stream)).hasMessageContaining("is closed");
+    }
   }
 
   @Test

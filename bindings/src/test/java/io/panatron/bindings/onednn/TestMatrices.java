@@ -6,7 +6,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Random;
 
-/** Memory for one multiplication, filled with whole numbers from -4 to 4, gaps included, and the plain sum. */
+/**
+ * Memory for one multiplication, filled with whole numbers from -4 to 4, gaps included, and the
+ * plain sum.
+ */
 final class TestMatrices {
   /** One folder for all tests: a process loads the library once. */
   static final Path CACHE = Path.of("target", "native-cache");

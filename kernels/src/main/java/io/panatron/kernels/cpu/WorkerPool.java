@@ -20,7 +20,7 @@ final class WorkerPool implements AutoCloseable {
   private final AtomicInteger nextPiece = new AtomicInteger();
   private final AtomicInteger runningWorkers = new AtomicInteger();
   private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-  private volatile int epoch;
+  private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;
   private int pieces;
   private @Nullable Task task;
@@ -29,6 +29,8 @@ final class WorkerPool implements AutoCloseable {
   @FunctionalInterface
   interface Task {
     /**
+     * Does one part of the work.
+     *
      * @param worker 0 to threads - 1, for scratch memory that only this worker uses meanwhile
      * @param piece which part of the work to do
      */
@@ -36,6 +38,8 @@ final class WorkerPool implements AutoCloseable {
   }
 
   /**
+   * Starts the workers.
+   *
    * @param threads how many threads work on a kernel, the caller's included; at least 1
    * @param onStart runs first on each worker thread
    */
@@ -90,7 +94,7 @@ final class WorkerPool implements AutoCloseable {
     pieces = count;
     nextPiece.set(0);
     runningWorkers.set(workers.length);
-    epoch++; // single writer; publishes task and pieces
+    epoch.incrementAndGet(); // publishes task and pieces
     for (Thread worker : workers) {
       LockSupport.unpark(worker);
     }
@@ -130,7 +134,7 @@ final class WorkerPool implements AutoCloseable {
     int seen = 0;
     while (true) {
       long spinUntil = System.nanoTime() + SPIN_NANOS;
-      while (epoch == seen && !closed) {
+      while (epoch.get() == seen && !closed) {
         if (System.nanoTime() < spinUntil) {
           Thread.onSpinWait();
         } else {
@@ -140,7 +144,7 @@ final class WorkerPool implements AutoCloseable {
       if (closed) {
         return;
       }
-      seen = epoch;
+      seen = epoch.get();
       Task work = task;
       if (work != null) {
         drain(worker, work, pieces);

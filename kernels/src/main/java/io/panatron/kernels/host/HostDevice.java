@@ -24,6 +24,7 @@ public final class HostDevice implements Device {
   }
 
   @Override
+  @SuppressWarnings("MustBeClosedChecker") // the pool gives the memory back through free
   public DeviceMemory allocate(long bytes) {
     // Shared: worker threads of a backend read it. Closing one stops all threads for a moment, which
     // only happens when the pool trims or closes.

@@ -4,8 +4,8 @@ import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The residual addition and the norm that follows it: {@code sum = x + delta}, {@code y = sum rstd weight}
- * with {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}.
+ * The residual addition and the norm that follows it: {@code sum = x + delta}, {@code y = sum rstd
+ * weight} with {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}.
  *
  * <p><b>Shapes</b>: x, delta, sum, y: [tokens, hidden]; weight: [hidden]; rstd: [tokens].
  *
@@ -26,10 +26,11 @@ public record AddRmsNorm(
     Tensor rstd = tape.allocate("rstd", x.dtype().accumulator(), tokens);
     // The delta is the output of a projection, which saves no output: its memory becomes the sum's.
     Tensor sum =
-        delta == null ? x : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
+        delta == null
+            ? x
+            : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
     tape.backend()
-        .addRmsNormForward(
-            x, delta, weight.value(), epsilon, delta == null ? null : sum, y, rstd);
+        .addRmsNormForward(x, delta, weight.value(), epsilon, delta == null ? null : sum, y, rstd);
     if (tape.isRecording()) {
       tape.record(new AddRmsNorm(x, delta, weight, tape.retain(sum), rstd, y));
     } else {
@@ -51,7 +52,8 @@ public record AddRmsNorm(
     } else if (tape.isExclusive(dy)) {
       dx = tape.retain(dy);
     } else {
-      dx = tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
+      dx =
+          tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
     }
     tape.backend()
         .addRmsNormBackward(

@@ -6,8 +6,8 @@ import io.panatron.kernels.Tensor;
 /**
  * Causal grouped-query attention over packed sequences, without stored scores.
  *
- * <p><b>Shapes</b>: q: [queries, query heads, head dim]; k, v: [keys, key heads, head dim]; out: [queries,
- * query heads x head dim]; logSumExp: [queries, query heads].
+ * <p><b>Shapes</b>: q: [queries, query heads, head dim]; k, v: [keys, key heads, head dim]; out:
+ * [queries, query heads x head dim]; logSumExp: [queries, query heads].
  *
  * @param q saved, as are {@code k}, {@code v}, {@code out} and {@code logSumExp}
  */

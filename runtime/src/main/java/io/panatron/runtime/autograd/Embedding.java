@@ -13,8 +13,7 @@ public record Embedding(Tensor ids, Parameter table, Tensor y) implements Op {
 
   public static Tensor forward(Tape tape, Tensor ids, Parameter table) {
     Tensor y =
-        tape.allocate(
-            "embedding", table.value().dtype(), ids.elements(), table.shape().columns());
+        tape.allocate("embedding", table.value().dtype(), ids.elements(), table.shape().columns());
     tape.backend().embeddingForward(ids, table.value(), y);
     if (tape.isRecording()) {
       tape.record(new Embedding(ids, table, y));

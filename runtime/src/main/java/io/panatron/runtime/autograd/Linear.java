@@ -11,11 +11,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param x saved input
  */
-public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tensor y)
-    implements Op {
+public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tensor y) implements Op {
 
-  public static Tensor forward(
-      Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias) {
+  public static Tensor forward(Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias) {
     Tensor y = product(tape, x, weight, bias, x.dtype());
     if (tape.isRecording()) {
       tape.record(new Linear(x, weight, bias, y));
@@ -25,7 +23,9 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
     return y;
   }
 
-  /** The logits of a language-model head in the accumulator dtype; not differentiable, for sampling. */
+  /**
+   * The logits of a language-model head in the accumulator dtype; not differentiable, for sampling.
+   */
   public static Tensor logits(Tape tape, Tensor x, Parameter head) {
     Tensor y = product(tape, x, head, null, x.dtype().accumulator());
     tape.release(x);
@@ -48,7 +48,8 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
       tape.backend().linearBackwardWeight(tape.scope(), x, dy, weight.trainedGradient(), dBias);
     }
     tape.release(x);
-    Tensor dx = tape.allocate(weight.name() + " dx", dy.dtype(), x.shape().rows(), x.shape().columns());
+    Tensor dx =
+        tape.allocate(weight.name() + " dx", dy.dtype(), x.shape().rows(), x.shape().columns());
     tape.backend().linearBackwardInput(tape.scope(), dy, weight.value(), dx);
     tape.release(dy);
     tape.giveGradient(x, dx);

@@ -4,16 +4,16 @@ import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The loss of each token from the last hidden states, never holding all logits:
- * {@code losses[t] = logSumExp(x[t] head^T) - (x[t] head^T)[labels[t]]}; 0 where the label is negative.
+ * The loss of each token from the last hidden states, never holding all logits: {@code losses[t] =
+ * logSumExp(x[t] head^T) - (x[t] head^T)[labels[t]]}; 0 where the label is negative.
  *
- * <p><b>Shapes</b>: x: [tokens, hidden]; head: [vocab, hidden]; labels: [tokens] I32, borrowed until
- * backward; losses: [tokens].
+ * <p><b>Shapes</b>: x: [tokens, hidden]; head: [vocab, hidden]; labels: [tokens] I32, borrowed
+ * until backward; losses: [tokens].
  *
- * <p>There are two ways to differentiate it. When the gradients of the losses are known beforehand, which
- * holds for every loss that is a weighted sum over tokens, {@link #forwardWeighted} computes everything in
- * one visit to the logits. Otherwise {@link #forward} saves its input and backward computes the logits
- * again.
+ * <p>There are two ways to differentiate it. When the gradients of the losses are known beforehand,
+ * which holds for every loss that is a weighted sum over tokens, {@link #forwardWeighted} computes
+ * everything in one visit to the logits. Otherwise {@link #forward} saves its input and backward
+ * computes the logits again.
  *
  * @param dx the finished input gradient of a weighted forward, else null
  * @param logSumExp saved by a plain forward, else null
@@ -43,8 +43,8 @@ public record LinearCrossEntropy(
   }
 
   /**
-   * Losses whose gradients are {@code dLosses}: the gradient of the head is accumulated here, that of
-   * {@code x} waits on the tape. The tape must record.
+   * Losses whose gradients are {@code dLosses}: the gradient of the head is accumulated here, that
+   * of {@code x} waits on the tape. The tape must record.
    */
   public static Tensor forwardWeighted(
       Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses) {

@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
  * A named weight: what the forward pass reads, and where its gradient accumulates.
  *
  * @param value in the compute dtype
- * @param gradient of the same shape in the accumulator dtype, or null when the weight is not trained
+ * @param gradient of the same shape in the accumulator dtype, or null when the weight is not
+ *     trained
  */
 public record Parameter(String name, Tensor value, @Nullable Tensor gradient) {
   public Parameter {

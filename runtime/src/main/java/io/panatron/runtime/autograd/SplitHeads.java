@@ -7,11 +7,11 @@ import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Splits a fused query/key/value projection into heads, normalises query and key heads (Qwen3) and rotates
- * them by their positions.
+ * Splits a fused query/key/value projection into heads, normalises query and key heads (Qwen3) and
+ * rotates them by their positions.
  *
- * <p><b>Shapes</b>: qkv: [tokens, fused columns]; positions: [tokens] I32; q: [tokens, query heads, head
- * dim]; k, v: [tokens, key heads, head dim].
+ * <p><b>Shapes</b>: qkv: [tokens, fused columns]; positions: [tokens] I32; q: [tokens, query heads,
+ * head dim]; k, v: [tokens, key heads, head dim].
  *
  * @param qkv saved only when heads are normalised: the rotation alone needs no input
  */

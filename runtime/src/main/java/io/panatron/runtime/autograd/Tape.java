@@ -13,9 +13,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * The record of one forward pass, from which {@link #backward} computes gradients.
  *
- * <p>A tape belongs to one step scope and one thread. Tensors are told apart by handle, so two handles on
- * the same memory have separate gradients. A tape that does not record serves evaluation and generation:
- * operations then free their inputs as soon as they are used.
+ * <p>A tape belongs to one step scope and one thread. Tensors are told apart by handle, so two
+ * handles on the same memory have separate gradients. A tape that does not record serves evaluation
+ * and generation: operations then free their inputs as soon as they are used.
  */
 public final class Tape {
   private final Backend backend;
@@ -92,7 +92,8 @@ public final class Tape {
     }
     if (!gradients.isEmpty()) {
       throw new IllegalStateException(
-          gradients.size() + " gradients reached tensors that no recorded operation produced: "
+          gradients.size()
+              + " gradients reached tensors that no recorded operation produced: "
               + gradients.keySet());
     }
   }

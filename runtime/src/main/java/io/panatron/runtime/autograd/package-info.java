@@ -1,4 +1,6 @@
-/** Reverse-mode differentiation: an explicit tape of coarse operations with hand-written gradients. */
+/**
+ * Reverse-mode differentiation: an explicit tape of coarse operations with hand-written gradients.
+ */
 @NullMarked
 package io.panatron.runtime.autograd;
 

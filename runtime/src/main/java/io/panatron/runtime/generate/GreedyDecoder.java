@@ -6,8 +6,8 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.autograd.Tape;
-import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelBuilder;
+import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.nn.KeyValueCache;
 import io.panatron.runtime.parallel.RankContext;
@@ -20,8 +20,8 @@ import java.util.Set;
 /**
  * Continues a batch of prompts with the most probable token at each step.
  *
- * <p>The prompts are read once, packed; after that each step computes one token of every sequence against
- * the cached keys and values, so the work of a step grows linearly with the length.
+ * <p>The prompts are read once, packed; after that each step computes one token of every sequence
+ * against the cached keys and values, so the work of a step grows linearly with the length.
  */
 public final class GreedyDecoder {
   private final RankContext rank;
@@ -52,8 +52,14 @@ public final class GreedyDecoder {
     int capacity = longest + maxNewTokens;
     if (capacity > model.positions()) {
       throw new UserError(
-          "a prompt of " + longest + " tokens and " + maxNewTokens + " new ones need " + capacity
-              + " positions, but the model has " + model.positions()
+          "a prompt of "
+              + longest
+              + " tokens and "
+              + maxNewTokens
+              + " new ones need "
+              + capacity
+              + " positions, but the model has "
+              + model.positions()
               + "; shorten the prompt or lower --max_new_tokens");
     }
     List<int[]> results = new ArrayList<>();

@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A decoder-only language model: token embedding, decoder layers, final norm, output head.
  *
- * <p>It knows neither a device nor its place among other ranks; {@link ModelBuilder} makes one from a
- * configuration and named parameters.
+ * <p>It knows neither a device nor its place among other ranks; {@link ModelBuilder} makes one from
+ * a configuration and named parameters.
  */
 public final class TransformerModel {
   private final Parameter embedding;
@@ -86,10 +86,11 @@ public final class TransformerModel {
   }
 
   /**
-   * The logits after the last new token of each sequence, with keys and values kept in {@code cache}.
+   * The logits after the last new token of each sequence, with keys and values kept in {@code
+   * cache}.
    *
-   * <p><b>Shapes</b>: ids, positions: [new tokens] I32, packed as {@code layout} says; result: [sequences,
-   * vocab] in the accumulator dtype. Every sequence must have a new token.
+   * <p><b>Shapes</b>: ids, positions: [new tokens] I32, packed as {@code layout} says; result:
+   * [sequences, vocab] in the accumulator dtype. Every sequence must have a new token.
    */
   public Tensor nextTokenLogits(
       Tape tape, Tensor ids, Tensor positions, AttentionLayout layout, KeyValueCache cache) {

@@ -1,4 +1,4 @@
-/** Model configurations, families, weights and the transformer itself. */
+/** Model families: their configuration, the names of their weights, and their layers. */
 @NullMarked
 package io.panatron.runtime.model;
 

@@ -11,8 +11,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Grouped-query self-attention: one fused projection to queries, keys and values, optional norms on query
- * and key heads, rotary positions, attention, output projection.
+ * Grouped-query self-attention: one fused projection to queries, keys and values, optional norms on
+ * query and key heads, rotary positions, attention, output projection.
  *
  * @param layer the block's place in the model, which selects its part of the cache
  * @param qkv weight [fused columns, hidden]: all query rows, then key rows, then value rows

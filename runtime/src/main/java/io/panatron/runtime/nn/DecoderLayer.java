@@ -9,7 +9,11 @@ import java.util.List;
 
 /** One pre-norm transformer layer: attention and a gated MLP, each behind a norm and a residual. */
 public record DecoderLayer(
-    Parameter inputNorm, AttentionBlock attention, Parameter mlpNorm, MlpBlock mlp, double epsilon) {
+    Parameter inputNorm,
+    AttentionBlock attention,
+    Parameter mlpNorm,
+    MlpBlock mlp,
+    double epsilon) {
 
   /** Takes over both parts of the stream; returns the stream after this layer. */
   public ResidualStream forward(Tape tape, ResidualStream stream, SequenceContext context) {

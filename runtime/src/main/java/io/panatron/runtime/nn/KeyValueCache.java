@@ -12,11 +12,11 @@ import java.util.List;
 /**
  * The keys and values of all earlier tokens of a batch of sequences, layer by layer.
  *
- * <p><b>Shapes</b>: per layer, keys and values: [sequences x capacity, key heads, head dim]; sequence
- * {@code s} starts at row {@code s capacity}.
+ * <p><b>Shapes</b>: per layer, keys and values: [sequences x capacity, key heads, head dim];
+ * sequence {@code s} starts at row {@code s capacity}.
  *
- * <p>A step first calls {@link #plan} with the number of new tokens of each sequence, then each layer
- * {@link #append}s its keys and values, then {@link #commit} makes the new tokens old.
+ * <p>A step first calls {@link #plan} with the number of new tokens of each sequence, then each
+ * layer {@link #append}s its keys and values, then {@link #commit} makes the new tokens old.
  */
 public final class KeyValueCache {
   private final int capacity;
@@ -49,8 +49,8 @@ public final class KeyValueCache {
   }
 
   /**
-   * Prepares to append {@code newTokens[s]} tokens to each sequence and says how they attend: new tokens
-   * are packed in sequence order.
+   * Prepares to append {@code newTokens[s]} tokens to each sequence and says how they attend: new
+   * tokens are packed in sequence order.
    */
   public AttentionLayout plan(int[] newTokens) {
     int sequences = lengths.length;
@@ -63,7 +63,11 @@ public final class KeyValueCache {
       keyLengths[s] = lengths[s] + newTokens[s];
       if (keyLengths[s] > capacity) {
         throw new IllegalArgumentException(
-            "sequence " + s + " would reach " + keyLengths[s] + " tokens; its cache holds "
+            "sequence "
+                + s
+                + " would reach "
+                + keyLengths[s]
+                + " tokens; its cache holds "
                 + capacity);
       }
     }

@@ -14,7 +14,4 @@ import org.jspecify.annotations.Nullable;
  * @param cache keys and values of earlier tokens, or null in training
  */
 public record SequenceContext(
-    Tensor positions,
-    AttentionLayout layout,
-    RotaryTable rotary,
-    @Nullable KeyValueCache cache) {}
+    Tensor positions, AttentionLayout layout, RotaryTable rotary, @Nullable KeyValueCache cache) {}

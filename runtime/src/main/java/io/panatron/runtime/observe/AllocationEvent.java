@@ -19,6 +19,9 @@ public final class AllocationEvent extends Event {
   @DataAmount
   public long reservedBytes;
 
+  /** An event that begins when {@link #begin} says so. */
+  public AllocationEvent() {}
+
   /** Emits one event; the listener to give to a memory pool. */
   public static void emit(long bytes, long reservedBytes) {
     AllocationEvent event = new AllocationEvent();

@@ -17,4 +17,7 @@ public final class CheckpointEvent extends Event {
 
   @Label("Folder")
   public String folder = "";
+
+  /** An event that begins when {@link #begin} says so. */
+  public CheckpointEvent() {}
 }

@@ -14,4 +14,7 @@ import jdk.jfr.StackTrace;
 public final class DataWaitEvent extends Event {
   @Label("Iteration")
   public long iteration;
+
+  /** An event that begins when {@link #begin} says so. */
+  public DataWaitEvent() {}
 }

@@ -33,4 +33,7 @@ public final class MicroBatchEvent extends Event {
   @Label("Peak Activation Memory")
   @DataAmount
   public long peakBytes;
+
+  /** An event that begins when {@link #begin} says so. */
+  public MicroBatchEvent() {}
 }

@@ -22,10 +22,7 @@ public final class RunLog implements AutoCloseable {
     try {
       writer =
           Files.newBufferedWriter(
-              file,
-              StandardCharsets.UTF_8,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.APPEND);
+              file, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     } catch (IOException e) {
       throw failure(e);
     }
@@ -53,7 +50,11 @@ public final class RunLog implements AutoCloseable {
 
   private UserError failure(IOException cause) {
     return new UserError(
-        "cannot write " + file + " (" + cause.getMessage() + "); free space or choose another --save",
+        "cannot write "
+            + file
+            + " ("
+            + cause.getMessage()
+            + "); free space or choose another --save",
         cause);
   }
 }

@@ -34,4 +34,7 @@ public final class StepEvent extends Event {
 
   @Label("Target Tokens")
   public long targetTokens;
+
+  /** An event that begins when {@link #begin} says so. */
+  public StepEvent() {}
 }

@@ -5,11 +5,11 @@ import io.panatron.runtime.UserError;
 /**
  * The learning rate as a function of the samples consumed, as Megatron counts it.
  *
- * <p>Warm-up: {@code max n / warmupSamples} for {@code n <= warmupSamples}. Then with {@code r = (n -
- * warmup) / (decay - warmup)}: constant {@code max}; linear {@code max - (max - min) r}; cosine {@code min +
- * (max - min) (1 + cos(pi r)) / 2}; inverse square root {@code max sqrt(max(warmup, 1)) / sqrt(n)}, not below
- * {@code min}. Past {@code decaySamples} every style but constant stays at {@code min}. Source: Megatron-Core,
- * optimizer_param_scheduler.py.
+ * <p>Warm-up: {@code max n / warmupSamples} for {@code n <= warmupSamples}. Then with {@code r = (n
+ * - warmup) / (decay - warmup)}: constant {@code max}; linear {@code max - (max - min) r}; cosine
+ * {@code min + (max - min) (1 + cos(pi r)) / 2}; inverse square root {@code max sqrt(max(warmup,
+ * 1)) / sqrt(n)}, not below {@code min}. Past {@code decaySamples} every style but constant stays
+ * at {@code min}. Source: Megatron-Core, optimizer_param_scheduler.py.
  *
  * @param maximum peak rate
  * @param minimum floor
@@ -45,12 +45,17 @@ public record LearningRateSchedule(
   public LearningRateSchedule {
     if (!(maximum >= 0) || !(minimum >= 0) || minimum > maximum) {
       throw new UserError(
-          "--lr " + maximum + " and --min_lr " + minimum
+          "--lr "
+              + maximum
+              + " and --min_lr "
+              + minimum
               + " do not fit: both must be at least 0 and --min_lr at most --lr");
     }
     if (warmupSamples < 0 || decaySamples < 1 || warmupSamples >= decaySamples) {
       throw new UserError(
-          "the learning rate warms up for " + warmupSamples + " samples but decays within "
+          "the learning rate warms up for "
+              + warmupSamples
+              + " samples but decays within "
               + decaySamples
               + "; lower --lr_warmup_iters or --lr_warmup_fraction, or raise --lr_decay_iters");
     }

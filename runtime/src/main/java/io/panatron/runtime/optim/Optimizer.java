@@ -7,6 +7,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.nn.ParameterStore;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -14,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Main parameters and moments, and one update after another.
  *
- * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 the optimizer
- * keeps main parameters in F32 and rounds them into the model after each update.
+ * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 the
+ * optimizer keeps main parameters in F32 and rounds them into the model after each update.
  */
 public final class Optimizer {
   private final Backend backend;
@@ -104,7 +105,10 @@ public final class Optimizer {
     return Math.sqrt(squares) * scale;
   }
 
-  /** The factor that brings a norm down to {@code clipGrad}: {@code clip / (norm + 1e-6)} if below 1. */
+  /**
+   * The factor that brings a norm down to {@code clipGrad}: {@code clip / (norm + 1e-6)} if below
+   * 1.
+   */
   public double clipFactor(double norm) {
     if (settings.clipGrad() == 0) {
       return 1;

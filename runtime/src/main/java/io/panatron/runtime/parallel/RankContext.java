@@ -6,8 +6,8 @@ import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.SingleRankCommunicator;
 
 /**
- * A rank: its coordinates, its groups, its device. It is handed down to whatever needs to know its place;
- * there is no global parallel state.
+ * A rank: its coordinates, its groups, its device. It is handed down to whatever needs to know its
+ * place; there is no global parallel state.
  *
  * @param coordinates this rank's place along each parallel dimension
  * @param world communicator of all ranks

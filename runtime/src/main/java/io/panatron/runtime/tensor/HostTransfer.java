@@ -71,7 +71,8 @@ public final class HostTransfer {
             values[i] = host.getAtIndex(ValueLayout.JAVA_FLOAT, i);
           }
         }
-        case BF16, F16, I32 -> throw new IllegalArgumentException("cannot read doubles of " + tensor);
+        case BF16, F16, I32 ->
+            throw new IllegalArgumentException("cannot read doubles of " + tensor);
       }
     }
     return values;

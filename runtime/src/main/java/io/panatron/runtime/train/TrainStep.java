@@ -15,8 +15,8 @@ import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
 
 /**
- * One optimizer step: forward and backward over the micro-batches of a global batch, the gradient norm,
- * clipping, the update. {@code sft}, {@code pt} and {@code bench} all run this code.
+ * One optimizer step: forward and backward over the micro-batches of a global batch, the gradient
+ * norm, clipping, the update. {@code sft}, {@code pt} and {@code bench} all run this code.
  *
  * <p>The order and the scaling follow Megatron-Core, optimizer.py and schedules.py.
  */
@@ -28,8 +28,8 @@ public final class TrainStep {
   private final boolean checkMemory;
 
   /**
-   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch; otherwise
-   *     average the micro-batches' means
+   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
+   *     otherwise average the micro-batches' means
    * @param checkMemory red zones and generation checks on every buffer of a step
    */
   public TrainStep(
@@ -93,7 +93,8 @@ public final class TrainStep {
       Tensor losses =
           model.weightedLosses(
               tape, device.ids(), device.labels(), weights, device.positions(), device.layout());
-      double lossSum = weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
+      double lossSum =
+          weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
       event.forwardNanos = System.nanoTime() - start;
       tape.backward();
       event.iteration = iteration;
@@ -106,7 +107,10 @@ public final class TrainStep {
     }
   }
 
-  /** What backward multiplies each token's loss with; the division by all targets comes with the update. */
+  /**
+   * What backward multiplies each token's loss with; the division by all targets comes with the
+   * update.
+   */
   private double[] lossGradients(MicroBatch batch, int count) {
     double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
     float[] weights = batch.lossWeights();
@@ -126,8 +130,14 @@ public final class TrainStep {
       }
       if (!Double.isFinite(losses[t])) {
         throw new NonFiniteLossException(
-            where(iteration) + "the loss of token " + t + " of micro-batch " + index + " is "
-                + losses[t] + "; no parameter was changed. Lower --lr or --clip_grad, or look at that row");
+            where(iteration)
+                + "the loss of token "
+                + t
+                + " of micro-batch "
+                + index
+                + " is "
+                + losses[t]
+                + "; no parameter was changed. Lower --lr or --clip_grad, or look at that row");
       }
       sum += losses[t] * weights[t];
     }

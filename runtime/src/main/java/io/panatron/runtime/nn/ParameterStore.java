@@ -1,4 +1,4 @@
-package io.panatron.runtime.optim;
+package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
@@ -13,11 +13,11 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * All parameters of a model in one flat buffer, and their gradients in another of the same layout, so that
- * norms, clipping and updates are a few large operations.
+ * All parameters of a model in one flat buffer, and their gradients in another of the same layout,
+ * so that norms, clipping and updates are a few large operations.
  *
- * <p>Parameters with weight decay come first. Each starts at a multiple of {@value #ALIGNMENT} elements; the
- * gaps hold zeros, which no norm sees and every update leaves at zero.
+ * <p>Parameters with weight decay come first. Each starts at a multiple of {@value #ALIGNMENT}
+ * elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class ParameterStore {
   /** Elements; one cache line of F32 is 16, and 64 is what Megatron's flat buffers use. */

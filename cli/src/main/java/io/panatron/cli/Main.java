@@ -1,0 +1,42 @@
+package io.panatron.cli;
+
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.config.ParsedArguments;
+import java.io.PrintWriter;
+import java.util.List;
+
+/**
+ * Where the program starts: runs the command that the user typed and exits with its status, which
+ * is 0 when all went well, 2 for a mistake in what the user gave, and 1 for a fault of the program.
+ */
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
+    PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
+    System.exit(run(args, out, err));
+  }
+
+  static int run(String[] args, PrintWriter out, PrintWriter err) {
+    try {
+      SelfLaunch.ensureVectorApi();
+      return new TrainerCommandLine(Main::train, List.of(), out, err).execute(args);
+    } catch (UserError mistake) {
+      err.println(mistake.getMessage());
+      return ErrorReport.USER_ERROR;
+    } catch (Throwable failure) { // picocli hands on what is no Exception, such as OutOfMemoryError
+      return ErrorReport.internal(failure, err);
+    } finally {
+      // A reader that went away (trainer parameters | head) sets the writer's error flag and
+      // nothing else.
+      out.flush();
+      err.flush();
+    }
+  }
+
+  private static int train(ParsedArguments arguments, PrintWriter out) {
+    throw new UserError(
+        "trainer %s cannot train yet: no trainer is built in.".formatted(arguments.command()));
+  }
+}

@@ -1,0 +1,84 @@
+package io.panatron.cli;
+
+import io.panatron.runtime.config.EffectiveDefaults;
+import io.panatron.runtime.config.GivenValue;
+import io.panatron.runtime.config.Parameter;
+import io.panatron.runtime.config.ParameterSet;
+import io.panatron.runtime.config.ParsedArguments;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
+
+/**
+ * {@code trainer sft} and {@code trainer pt}: reads the command line and the --config file, then
+ * trains.
+ */
+final class TrainingCommand implements Callable<Integer> {
+  private final ParameterSet parameters;
+  private final TrainingRun training;
+  private final GivenOptions options;
+  private final CommandSpec spec;
+
+  TrainingCommand(ParameterSet parameters, TrainingRun training, String summary) {
+    this.parameters = parameters;
+    this.training = training;
+    this.options = new GivenOptions(parameters);
+    this.spec = CommandSpec.wrapWithoutInspection(this).name(parameters.command());
+    spec.addOption(OptionSpec.builder("-h", "--help").usageHelp(true).build());
+    options.addTo(spec);
+    spec.usageMessage()
+        .description(summary)
+        .customSynopsis(
+            "trainer %s --model FOLDER --dataset FILE... [--NAME VALUE]..."
+                .formatted(parameters.command()))
+        .sectionMap()
+        .put(
+            UsageMessageSpec.SECTION_KEY_OPTION_LIST,
+            help -> ParameterHelp.options(parameters.parameters()));
+  }
+
+  /** The command as picocli knows it. */
+  CommandSpec spec() {
+    return spec;
+  }
+
+  @Override
+  public Integer call() throws Exception {
+    List<GivenValue> given = new ArrayList<>(options.values());
+    String file = options.text("config");
+    if (file != null) {
+      given.addAll(ConfigFile.read(file, parameters));
+    }
+    ParsedArguments arguments = EffectiveDefaults.derive(parameters.parse(given));
+    PrintWriter out = spec.commandLine().getOut();
+    note(out, "Defaults without effect yet", arguments.unhonouredDefaults());
+    note(out, "Given, but without effect here", arguments.givenWithoutEffect());
+    out.flush();
+    return training.run(arguments, out);
+  }
+
+  /** Whether the user asked on the command line to see technical causes. */
+  boolean debugging() {
+    return "debug".equals(options.text("logging_level"));
+  }
+
+  private static void note(PrintWriter out, String title, List<Parameter> parameters) {
+    Map<String, List<String>> namesByReason = new LinkedHashMap<>();
+    for (Parameter parameter : parameters) {
+      namesByReason
+          .computeIfAbsent(parameter.reason(), r -> new ArrayList<>())
+          .add(parameter.name());
+    }
+    if (!namesByReason.isEmpty()) {
+      out.println(title + ":");
+      namesByReason.forEach(
+          (reason, names) -> out.println("  " + String.join(", ", names) + ": " + reason));
+    }
+  }
+}

@@ -1,0 +1,283 @@
+package io.panatron.kernels.reference;
+
+import io.panatron.kernels.AdamWStep;
+import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.Device;
+import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.OperationShapes;
+import io.panatron.kernels.RotaryTable;
+import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.Tensor;
+import io.panatron.kernels.host.HostDevice;
+import java.util.EnumSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The backend to which all others are compared: it checks shapes and hands each operation to the
+ * class that holds its formulas.
+ *
+ * <p>Stores F64 or F32 (its element-wise operations also BF16 and F16) and computes in double, in
+ * plain sequential loops. Outputs may alias inputs everywhere, which no other backend promises.
+ */
+public final class ReferenceBackend implements Backend {
+  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F64, DType.F32));
+  private final Device device;
+
+  public ReferenceBackend() {
+    this(new HostDevice("reference (plain loops, one thread)"));
+  }
+
+  /**
+   * Computes in the memory of {@code device}, which must be a {@link HostDevice}; closes it in the
+   * end.
+   */
+  public ReferenceBackend(Device device) {
+    this.device = device;
+  }
+
+  @Override
+  public Device device() {
+    return device;
+  }
+
+  @Override
+  public boolean computesIn(DType dtype) {
+    return shapes.computesIn(dtype);
+  }
+
+  @Override
+  public void fill(Tensor x, double value) {
+    shapes.elementwise("fill", x);
+    ReferenceElementwise.fill(x, value);
+  }
+
+  @Override
+  public void copy(Tensor from, Tensor to) {
+    shapes.copy(from, to);
+    ReferenceElementwise.copy(from, to);
+  }
+
+  @Override
+  public void add(Tensor x, Tensor into) {
+    shapes.add(x, into);
+    ReferenceElementwise.add(x, into);
+  }
+
+  @Override
+  public void scale(Tensor x, double factor) {
+    shapes.elementwise("scale", x);
+    ReferenceElementwise.scale(x, factor);
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    shapes.elementwise("sumOfSquares", x);
+    return ReferenceElementwise.sumOfSquares(x);
+  }
+
+  @Override
+  public void linearForward(
+      MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
+    shapes.linearForward(x, weight, bias, y);
+    ReferenceLinear.forward(x, weight, bias, y);
+  }
+
+  @Override
+  public void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx) {
+    shapes.linearBackwardInput(dy, weight, dx);
+    ReferenceLinear.backwardInput(dy, weight, dx);
+  }
+
+  @Override
+  public void linearBackwardWeight(
+      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+    shapes.linearBackwardWeight(x, dy, dWeight, dBias);
+    ReferenceLinear.backwardWeight(x, dy, dWeight, dBias);
+  }
+
+  @Override
+  public void embeddingForward(Tensor ids, Tensor table, Tensor y) {
+    shapes.embeddingForward(ids, table, y);
+    ReferenceEmbedding.forward(ids, table, y);
+  }
+
+  @Override
+  public void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
+    shapes.embeddingBackward(ids, dy, dTable);
+    ReferenceEmbedding.backward(ids, dy, dTable);
+  }
+
+  @Override
+  public void addRmsNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      double epsilon,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    shapes.addRmsNormForward(x, delta, weight, sum, y, rstd);
+    ReferenceRmsNorm.forward(x, delta, weight, epsilon, sum, y, rstd);
+  }
+
+  @Override
+  public void addRmsNormBackward(
+      MemoryScope scratch,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.addRmsNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight);
+    ReferenceRmsNorm.backward(sum, weight, rstd, dy, dSum, dx, dWeight);
+  }
+
+  @Override
+  public void splitHeadsForward(
+      Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      @Nullable Tensor rstd) {
+    shapes.splitHeadsForward(qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+    ReferenceSplitHeads.forward(qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+  }
+
+  @Override
+  public void splitHeadsBackward(
+      MemoryScope scratch,
+      @Nullable Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      @Nullable Tensor rstd,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv,
+      Tensor dqkv,
+      @Nullable Tensor dQueryWeight,
+      @Nullable Tensor dKeyWeight) {
+    shapes.splitHeadsBackward(
+        qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
+    ReferenceSplitHeads.backward(
+        qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
+  }
+
+  @Override
+  public void attentionForward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionLayout layout,
+      double scale,
+      Tensor out,
+      Tensor logSumExp) {
+    shapes.attentionForward(q, k, v, layout, out, logSumExp);
+    ReferenceAttention.forward(q, k, v, layout, scale, out, logSumExp);
+  }
+
+  @Override
+  public void attentionBackward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logSumExp,
+      Tensor dOut,
+      AttentionLayout layout,
+      double scale,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    shapes.attentionBackward(q, k, v, out, logSumExp, dOut, layout, dq, dk, dv);
+    ReferenceAttention.backward(q, k, v, out, logSumExp, dOut, layout, scale, dq, dk, dv);
+  }
+
+  @Override
+  public void swigluForward(Tensor gateUp, Tensor y) {
+    shapes.swigluForward(gateUp, y);
+    ReferenceSwiglu.forward(gateUp, y);
+  }
+
+  @Override
+  public void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp) {
+    shapes.swigluBackward(gateUp, dy, dGateUp);
+    ReferenceSwiglu.backward(gateUp, dy, dGateUp);
+  }
+
+  @Override
+  public void linearCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    shapes.linearCrossEntropyForward(x, weight, labels, losses, logSumExp);
+    ReferenceLinearCrossEntropy.forward(x, weight, labels, losses, logSumExp);
+  }
+
+  @Override
+  public void linearCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+    ReferenceLinearCrossEntropy.backward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+  }
+
+  @Override
+  public void linearCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+    ReferenceLinearCrossEntropy.forwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
+  public void adamW(
+      AdamWStep step,
+      Tensor parameter,
+      Tensor gradient,
+      Tensor firstMoment,
+      Tensor secondMoment,
+      @Nullable Tensor model) {
+    shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    ReferenceOptimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void sgd(
+      SgdStep step, Tensor parameter, Tensor gradient, Tensor momentum, @Nullable Tensor model) {
+    shapes.sgd(parameter, gradient, momentum, model);
+    ReferenceOptimizer.sgd(step, parameter, gradient, momentum, model);
+  }
+
+  @Override
+  public void close() {
+    device.close();
+  }
+}

@@ -1,0 +1,270 @@
+package io.panatron.runtime.checkpoint;
+
+import io.panatron.runtime.UserError;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.Objects;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes the checkpoints of one run folder so that at every instant the last good one can be found.
+ *
+ * <p>A checkpoint is filled under a hidden name, every file flushed, the manifest last; then the
+ * folder is flushed, renamed to {@code checkpoint-<iteration>}, and the run folder flushed. Only then
+ * are the tracker file replaced and older checkpoints deleted. A lock on the run folder, which the
+ * system drops when its holder dies, keeps a second writer out and makes it safe to clear what a dead
+ * one left.
+ */
+public final class CheckpointStore implements AutoCloseable {
+  private final Path runFolder;
+  private final OptionalLong retainInterval;
+  private final CheckpointFiles files;
+  private final FileChannel lock;
+
+  private CheckpointStore(
+      Path runFolder, OptionalLong retainInterval, CheckpointFiles files, FileChannel lock) {
+    this.runFolder = runFolder;
+    this.retainInterval = retainInterval;
+    this.files = files;
+    this.lock = lock;
+  }
+
+  /**
+   * Takes the run folder for writing and clears what a dead writer left in it. Open the store before
+   * loading from the same folder: clearing may give a checkpoint its name back.
+   *
+   * @param runFolder an existing folder
+   * @param retainInterval {@code --save_retain_interval}: checkpoints at other iterations are deleted
+   *     once a newer one is written; empty keeps all
+   * @throws UserError where another process is writing there, or the disk refuses
+   */
+  public static CheckpointStore open(Path runFolder, OptionalLong retainInterval) {
+    return open(runFolder, retainInterval, CheckpointFiles.SYSTEM);
+  }
+
+  static CheckpointStore open(Path folder, OptionalLong retainInterval, CheckpointFiles files) {
+    if (retainInterval.isPresent() && retainInterval.getAsLong() <= 0) {
+      throw new UserError(
+          "--save_retain_interval %d must be positive.".formatted(retainInterval.getAsLong()));
+    }
+    Path runFolder = folder.toAbsolutePath().normalize();
+    FileChannel lock = lock(runFolder);
+    CheckpointStore store = new CheckpointStore(runFolder, retainInterval, files, lock);
+    boolean opened = false;
+    try {
+      store.clearLeftovers();
+      opened = true;
+      return store;
+    } catch (IOException e) {
+      throw new UserError(
+          "What an earlier run left in %s cannot be cleared: %s."
+              .formatted(runFolder, FileFailure.reason(e)),
+          e);
+    } finally {
+      if (!opened) {
+        store.close();
+      }
+    }
+  }
+
+  // The channel is the store's: it is closed with it, and at once where no store comes about.
+  @SuppressWarnings("MustBeClosedChecker")
+  private static FileChannel lock(Path runFolder) {
+    Path file = runFolder.resolve(CheckpointLayout.WRITER_LOCK);
+    FileChannel channel = null;
+    FileLock held = null;
+    try {
+      channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      held = channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      // Another store of this process holds it; reported below.
+      held = null;
+    } catch (IOException e) {
+      closeQuietly(channel, e);
+      throw new UserError(
+          "Checkpoints cannot be written to %s: %s."
+              .formatted(runFolder, FileFailure.reason(e)),
+          e);
+    }
+    if (held == null) {
+      UserError taken =
+          new UserError(
+              "Another run is writing its checkpoints to %s; end it or give another --save."
+                  .formatted(runFolder));
+      closeQuietly(channel, taken);
+      throw taken;
+    }
+    return Objects.requireNonNull(channel);
+  }
+
+  private static void closeQuietly(@Nullable FileChannel channel, Exception cause) {
+    try {
+      if (channel != null) {
+        channel.close();
+      }
+    } catch (IOException e) {
+      cause.addSuppressed(e);
+    }
+  }
+
+  private void clearLeftovers() throws IOException {
+    for (Path replaced : CheckpointLayout.replaced(runFolder)) {
+      Path original = CheckpointLayout.original(replaced);
+      if (Files.exists(original)) {
+        files.deleteTree(replaced);
+      } else {
+        files.rename(replaced, original);
+        files.forceDirectory(runFolder);
+      }
+    }
+    for (Path unfinished : CheckpointLayout.unfinished(runFolder)) {
+      files.deleteTree(unfinished);
+    }
+    Path tracker = CheckpointFiles.temporary(runFolder.resolve(CheckpointLayout.TRACKER));
+    if (Files.exists(tracker)) {
+      files.delete(tracker);
+    }
+  }
+
+  /** Gives the run folder back; closes no tensor. */
+  @Override
+  public void close() {
+    try {
+      lock.close();
+    } catch (IOException e) {
+      throw new UserError(
+          "The lock on %s cannot be given back: %s.".formatted(runFolder, FileFailure.reason(e)),
+          e);
+    }
+  }
+
+  public Path runFolder() {
+    return runFolder;
+  }
+
+  /**
+   * Writes a checkpoint and returns when it is safely on the disk. One of the same iteration is
+   * replaced.
+   *
+   * @return its folder
+   * @throws UserError where the disk refuses or is full; earlier checkpoints are as they were, and
+   *     nothing half-written is left
+   */
+  public Path save(CheckpointContents contents) {
+    long iteration = contents.iteration();
+    Path target = runFolder.resolve(CheckpointLayout.name(iteration));
+    Path temporary = CheckpointLayout.temporary(runFolder, iteration);
+    try {
+      long sequence = nextSequence();
+      TemporaryFolder.fill(
+          files,
+          temporary,
+          () -> {
+            writeFiles(contents, temporary, sequence);
+            commit(temporary, target, iteration);
+          });
+      finish(iteration);
+      return target;
+    } catch (IOException e) {
+      throw saveFailed(contents, target, e);
+    }
+  }
+
+  private void writeFiles(CheckpointContents contents, Path temporary, long sequence)
+      throws IOException {
+    ChecksummedFolder folder = new ChecksummedFolder(files, temporary);
+    folder.write(CheckpointLayout.ARGS, contents.argsBytes());
+    folder.write(CheckpointLayout.TRACKER, trackerBytes(contents.iteration()));
+    contents.model().writeInto(folder);
+    folder.createSubfolder(CheckpointLayout.STATE);
+    writeTensors(folder, CheckpointLayout.MAIN_PARAMETERS, contents.mainParameters());
+    writeTensors(folder, CheckpointLayout.OPTIMIZER, contents.optimizer());
+    folder.write(CheckpointLayout.TRAINER_STATE, contents.trainerState().toBytes());
+    CheckpointManifest manifest =
+        new CheckpointManifest(contents.iteration(), sequence, folder.entries());
+    folder.write(CheckpointManifest.FILE_NAME, manifest.toBytes());
+    files.forceDirectory(temporary.resolve(CheckpointLayout.STATE));
+    files.forceDirectory(temporary);
+  }
+
+  private static void writeTensors(ChecksummedFolder folder, String path, List<TensorSource> tensors)
+      throws IOException {
+    if (!tensors.isEmpty()) {
+      folder.write(path, out -> SafetensorsWriter.write(tensors, out));
+    }
+  }
+
+  /** Gives the finished folder its name; a checkpoint of that name waits aside meanwhile. */
+  private void commit(Path temporary, Path target, long iteration) throws IOException {
+    if (Files.exists(target)) {
+      Path replaced = CheckpointLayout.replaced(runFolder, iteration);
+      if (Files.exists(replaced)) {
+        files.deleteTree(replaced);
+      }
+      files.rename(target, replaced);
+    }
+    files.rename(temporary, target);
+    files.forceDirectory(runFolder);
+  }
+
+  /** What follows once the checkpoint is safe: the tracker, then the deletions. */
+  private void finish(long iteration) throws IOException {
+    files.replaceFile(runFolder.resolve(CheckpointLayout.TRACKER), trackerBytes(iteration));
+    Path replaced = CheckpointLayout.replaced(runFolder, iteration);
+    if (Files.exists(replaced)) {
+      files.deleteTree(replaced);
+    }
+    if (retainInterval.isEmpty()) {
+      return;
+    }
+    for (Path checkpoint : CheckpointLayout.checkpoints(runFolder)) {
+      long other = CheckpointLayout.iteration(checkpoint).orElseThrow();
+      if (other != iteration && other % retainInterval.getAsLong() != 0) {
+        Path deleted = CheckpointLayout.deleted(runFolder, other);
+        files.rename(checkpoint, deleted);
+        // Else a loss of power could bring the name back to a folder half deleted.
+        files.forceDirectory(runFolder);
+        files.deleteTree(deleted);
+      }
+    }
+  }
+
+  private long nextSequence() throws IOException {
+    long highest = 0;
+    for (Path checkpoint : CheckpointLayout.checkpoints(runFolder)) {
+      try {
+        highest = Math.max(highest, CheckpointManifest.read(checkpoint).sequence());
+      } catch (DamagedCheckpointException e) {
+        // One without a readable manifest is never loaded, so it needs no place in the order.
+      }
+    }
+    return highest + 1;
+  }
+
+  private UserError saveFailed(CheckpointContents contents, Path target, IOException e) {
+    long free = runFolder.toFile().getUsableSpace();
+    String size = TemporaryFolder.readable(contents.bytes());
+    return FileFailure.isDiskFull(e)
+        ? new UserError(
+            "The disk is full: %s needs %s and %s has %s left; make room or give another --save "
+                    .formatted(target, size, runFolder, TemporaryFolder.readable(free))
+                + "(earlier checkpoints are untouched).",
+            e)
+        : new UserError(
+            "%s, which needs %s, cannot be written: %s (earlier checkpoints are untouched)."
+                .formatted(target, size, FileFailure.reason(e)),
+            e);
+  }
+
+  private static byte[] trackerBytes(long iteration) {
+    return (iteration + "\n").getBytes(StandardCharsets.UTF_8);
+  }
+}

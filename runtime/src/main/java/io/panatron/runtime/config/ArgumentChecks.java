@@ -1,0 +1,113 @@
+package io.panatron.runtime.config;
+
+import io.panatron.runtime.UserError;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What must hold between parameters of a training run, as far as it can be known before any file is
+ * opened.
+ */
+final class ArgumentChecks {
+  private ArgumentChecks() {}
+
+  /** Checks one command's arguments and throws {@link UserError} for the first contradiction. */
+  static void check(ParsedArguments arguments) {
+    if (!arguments.command().equals("sft") && !arguments.command().equals("pt")) {
+      return;
+    }
+    checkSources(arguments);
+    checkLength(arguments);
+    checkRates(arguments);
+    checkPrecision(arguments);
+  }
+
+  private static void checkSources(ParsedArguments a) {
+    refuse(
+        a.textOrNull("model") == null && a.textOrNull("load") == null,
+        "--model is required: give the folder of a Hugging Face model, or --load "
+            + "with a checkpoint folder.");
+    for (String name : new String[] {"model", "load", "save", "logging_level"}) {
+      String text = a.textOrNull(name);
+      refuse(
+          text != null && text.isBlank(),
+          "--%s is empty; give a value or leave it out.".formatted(name));
+    }
+    refuse(a.list("dataset").isEmpty(), "--dataset is required: give one or more JSONL files.");
+    refuse(
+        !a.list("val_dataset").isEmpty() && a.number("split_dataset_ratio") > 0,
+        ("--val_dataset and --split_dataset_ratio %s are two ways to choose "
+                + "validation data; keep one of them.")
+            .formatted(a.value("split_dataset_ratio")));
+    refuse(
+        a.command().equals("sft") && Objects.equals(a.text("truncation_strategy"), "split"),
+        "--truncation_strategy split cuts texts for pt only; for sft take delete, left or right.");
+  }
+
+  private static void checkLength(ParsedArguments a) {
+    refuse(
+        a.integerOrNull("train_iters") == null && a.integerOrNull("max_epochs") == null,
+        "Neither --train_iters nor --max_epochs says how long to train; give one of them.");
+    int micro = a.integer("micro_batch_size");
+    int global = a.integer("global_batch_size");
+    refuse(
+        global % micro != 0,
+        ("--global_batch_size %d is not a multiple of --micro_batch_size %d, as "
+                + "accumulating whole micro-batches needs;"
+                + " change one of them.")
+            .formatted(global, micro));
+    Integer sequence = a.integerOrNull("seq_length");
+    Integer maximum = a.integerOrNull("max_length");
+    refuse(
+        sequence != null && !Objects.equals(sequence, maximum),
+        ("--seq_length %s must equal --max_length, which is %s; leave --seq_length "
+                + "out and set --max_length.")
+            .formatted(sequence, maximum));
+  }
+
+  private static void checkRates(ParsedArguments a) {
+    Double peak = a.numberOrNull("lr");
+    double effective = peak == null ? EffectiveDefaults.FULL_TRAINING_RATE : peak;
+    refuse(
+        a.number("min_lr") > effective,
+        "--min_lr %s is above the peak rate --lr %s; lower it or raise --lr."
+            .formatted(a.value("min_lr"), effective));
+    refuse(
+        a.numberOrNull("lr_warmup_fraction") != null && a.integer("lr_warmup_iters") > 0,
+        "--lr_warmup_fraction and --lr_warmup_iters both set the length of the "
+            + "warm-up; keep one of them.");
+    Integer decay = a.integerOrNull("lr_decay_iters");
+    decay = decay == null ? a.integerOrNull("train_iters") : decay;
+    refuse(
+        decay != null
+            && a.integerOrNull("max_epochs") == null
+            && a.integer("lr_warmup_iters") >= decay,
+        ("--lr_warmup_iters %d leaves nothing of the %s iterations over which the "
+                + "rate decays; shorten the warm-up.")
+            .formatted(a.integer("lr_warmup_iters"), decay));
+  }
+
+  private static void checkPrecision(ParsedArguments a) {
+    Boolean bf16 = a.flagOrNull("bf16");
+    Boolean fp16 = a.flagOrNull("fp16");
+    String dtype = a.textOrNull("torch_dtype");
+    refuse(
+        Boolean.TRUE.equals(bf16) && Boolean.TRUE.equals(fp16),
+        "--bf16 true and --fp16 true exclude each other; keep one of them.");
+    contradiction("bf16", bf16, "bfloat16", dtype);
+    contradiction("fp16", fp16, "float16", dtype);
+  }
+
+  private static void contradiction(
+      String flag, @Nullable Boolean value, String means, @Nullable String dtype) {
+    refuse(
+        value != null && dtype != null && value != dtype.equals(means),
+        "--%s %s contradicts --torch_dtype %s; drop one of them.".formatted(flag, value, dtype));
+  }
+
+  private static void refuse(boolean wrong, String sentence) {
+    if (wrong) {
+      throw new UserError(sentence);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.UserError;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which data a run reads and how rows become samples; the fields are the parameters of that name.
+ *
+ * @param preTraining rows are text ({@code pt}) rather than conversations ({@code sft})
+ * @param system the system prompt itself; null for none
+ * @param maxLength token limit of a sample; null for none
+ */
+public record DataSettings(
+    boolean preTraining,
+    List<String> dataset,
+    List<String> valDataset,
+    double splitDatasetRatio,
+    long dataSeed,
+    boolean datasetShuffle,
+    boolean valDatasetShuffle,
+    @Nullable String system,
+    @Nullable Integer maxLength,
+    Truncation truncation,
+    LossScale lossScale,
+    boolean strict) {
+  public DataSettings {
+    dataset = List.copyOf(dataset);
+    valDataset = List.copyOf(valDataset);
+    if (dataset.isEmpty()) {
+      throw new UserError("--dataset is missing; give a .jsonl file or a folder of them");
+    }
+    if (!(splitDatasetRatio >= 0 && splitDatasetRatio < 1)) {
+      throw new UserError(
+          "--split_dataset_ratio must be at least 0 and below 1, but is " + splitDatasetRatio);
+    }
+    if (splitDatasetRatio > 0 && !valDataset.isEmpty()) {
+      throw new UserError(
+          "--val_dataset and --split_dataset_ratio exclude each other; set one of them only");
+    }
+    if (maxLength != null && maxLength < 1) {
+      throw new UserError("--max_length must be at least 1, but is " + maxLength);
+    }
+    if (truncation == Truncation.SPLIT && !preTraining) {
+      throw new UserError(
+          "--truncation_strategy split works for pt only; use delete, left or right");
+    }
+    if (truncation == Truncation.SPLIT && maxLength == null) {
+      throw new UserError("--truncation_strategy split needs --max_length");
+    }
+  }
+}

@@ -1,0 +1,19 @@
+package io.panatron.runtime.data;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One message of a conversation.
+ *
+ * @param role {@code system}, {@code user} or {@code assistant}
+ * @param loss the row's own word on whether the content is trained; null leaves it to the loss scale
+ */
+public record Message(String role, String content, @Nullable Boolean loss) {
+  public Message(String role, String content) {
+    this(role, content, null);
+  }
+
+  public boolean isAssistant() {
+    return role.equals("assistant");
+  }
+}

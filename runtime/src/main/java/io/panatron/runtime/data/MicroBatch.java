@@ -1,0 +1,79 @@
+package io.panatron.runtime.data;
+
+import java.util.List;
+
+/**
+ * The samples of one forward and backward pass, as flat arrays of one element per token.
+ *
+ * @param tokens token ids
+ * @param positions position of each token in its sequence, from 0
+ * @param labels the token to be predicted at each position, {@link #NO_LABEL} for none
+ * @param lossWeights weight of each label's loss, 0 where there is no label
+ * @param sequenceStarts where each sequence starts, and the total at the end; attention never
+ *     crosses these. Without {@code padding_free} a sequence includes its padding at the right
+ * @param targetTokens number of labels; may be 0, so nothing may be divided by it unchecked
+ * @param samples indices of the samples in the data set
+ */
+public record MicroBatch(
+    int[] tokens,
+    int[] positions,
+    int[] labels,
+    float[] lossWeights,
+    int[] sequenceStarts,
+    int targetTokens,
+    int[] samples) {
+
+  /** Label of a position whose prediction does not count. */
+  public static final int NO_LABEL = -100;
+
+  public int sequences() {
+    return sequenceStarts.length - 1;
+  }
+
+  public int length() {
+    return tokens.length;
+  }
+
+  /** Puts samples one after the other without padding. */
+  static MicroBatch packed(List<EncodedSample> encoded, int[] samples) {
+    int[] lengths = encoded.stream().mapToInt(EncodedSample::length).toArray();
+    return of(encoded, lengths, 0, samples);
+  }
+
+  /** Pads samples at the right to the longest of them. */
+  static MicroBatch padded(List<EncodedSample> encoded, int padId, int[] samples) {
+    int longest = encoded.stream().mapToInt(EncodedSample::length).max().orElse(0);
+    int[] lengths = new int[encoded.size()];
+    java.util.Arrays.fill(lengths, longest);
+    return of(encoded, lengths, padId, samples);
+  }
+
+  private static MicroBatch of(
+      List<EncodedSample> encoded, int[] lengths, int padId, int[] samples) {
+    int[] starts = new int[lengths.length + 1];
+    for (int s = 0; s < lengths.length; s++) {
+      starts[s + 1] = Math.addExact(starts[s], lengths[s]);
+    }
+    int total = starts[lengths.length];
+    int[] tokens = new int[total];
+    int[] positions = new int[total];
+    int[] labels = new int[total];
+    float[] weights = new float[total];
+    java.util.Arrays.fill(labels, NO_LABEL);
+    int targets = 0;
+    for (int s = 0; s < lengths.length; s++) {
+      EncodedSample sample = encoded.get(s);
+      for (int i = 0; i < lengths[s]; i++) {
+        int t = starts[s] + i;
+        tokens[t] = i < sample.length() ? sample.ids()[i] : padId;
+        positions[t] = i;
+        if (i + 1 < sample.length() && sample.weights()[i + 1] != 0) {
+          labels[t] = sample.ids()[i + 1];
+          weights[t] = sample.weights()[i + 1];
+          targets++;
+        }
+      }
+    }
+    return new MicroBatch(tokens, positions, labels, weights, starts, targets, samples);
+  }
+}

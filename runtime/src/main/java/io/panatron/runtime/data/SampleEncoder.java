@@ -1,0 +1,99 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.UserError;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tokenizes rows: renders them, tokenizes context and trained parts apart, and sets the loss weights.
+ * Safe for use by several threads.
+ */
+public final class SampleEncoder {
+  private final HfTokenizer tokenizer;
+  private final ChatTemplate template;
+  private final LossScale lossScale;
+  private final @Nullable String beginToken;
+
+  /**
+   * Makes an encoder.
+   *
+   * @param plainBegin whether plain text starts with the begin token where the tokenizer asks for it
+   */
+  public SampleEncoder(
+      HfTokenizer tokenizer, ChatTemplate template, LossScale lossScale, boolean plainBegin) {
+    this.tokenizer = tokenizer;
+    this.template = template;
+    this.lossScale = lossScale;
+    this.beginToken = plainBegin && tokenizer.addsBosToken() ? begin(tokenizer) : null;
+  }
+
+  private static String begin(HfTokenizer tokenizer) {
+    String text = tokenizer.specialTokens().get("bos_token");
+    if (text == null || tokenizer.bosId().isEmpty()) {
+      throw new UserError(
+          "the tokenizer in "
+              + tokenizer.folder()
+              + " has add_bos_token but names no bos_token of its vocabulary; set bos_token in"
+              + " tokenizer_config.json");
+    }
+    return text;
+  }
+
+  /** The whole sample, however long. */
+  public EncodedSample encode(Row row) {
+    int[] ids = new int[64];
+    float[] weights = new float[64];
+    int n = 0;
+    for (Part part : parts(row)) {
+      int[] tokens = tokenizer.encode(part.text());
+      if (n + tokens.length > ids.length) {
+        int size = Math.max(n + tokens.length, ids.length * 2);
+        ids = Arrays.copyOf(ids, size);
+        weights = Arrays.copyOf(weights, size);
+      }
+      System.arraycopy(tokens, 0, ids, n, tokens.length);
+      Arrays.fill(weights, n, n + tokens.length, part.weight());
+      n += tokens.length;
+    }
+    return new EncodedSample(Arrays.copyOf(ids, n), Arrays.copyOf(weights, n));
+  }
+
+  /** Whether the sample surely has at most that many tokens, without tokenizing it. */
+  boolean surelyWithin(Row row, int maxLength) {
+    long most = 0;
+    for (Part part : parts(row)) {
+      int tokens = tokenizer.maxTokens(part.text());
+      if (tokens < 0) {
+        return false;
+      }
+      most += tokens;
+    }
+    return most <= maxLength;
+  }
+
+  /** Neighbouring parts of one weight, which are tokenized together. */
+  private record Part(String text, float weight) {}
+
+  private List<Part> parts(Row row) {
+    List<Part> parts = new java.util.ArrayList<>();
+    StringBuilder text = new StringBuilder(beginToken == null ? "" : beginToken);
+    float weight = Float.NaN;
+    for (Piece piece : template.render(row.messages())) {
+      if (piece.text().isEmpty()) {
+        continue;
+      }
+      float w = lossScale.weight(row.messages(), piece);
+      if (w != weight && !Float.isNaN(weight)) {
+        parts.add(new Part(text.toString(), weight));
+        text.setLength(0);
+      }
+      weight = w;
+      text.append(piece.text());
+    }
+    if (!text.isEmpty()) {
+      parts.add(new Part(text.toString(), Float.isNaN(weight) ? 0 : weight));
+    }
+    return parts;
+  }
+}

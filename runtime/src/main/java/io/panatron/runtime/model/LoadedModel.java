@@ -1,0 +1,95 @@
+package io.panatron.runtime.model;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.ModelWeights;
+import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.parallel.RankContext;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+
+/**
+ * A model on its device: configuration, parameters and the network over them, all in one run scope.
+ *
+ * @param config what config.json says
+ * @param run owns the parameters and everything else that lives as long as the run
+ * @param store the parameters
+ * @param network the forward pass
+ * @param initialized whether the weights were drawn at random, because the folder has none
+ */
+public record LoadedModel(
+    ModelConfig config,
+    MemoryScope run,
+    ParameterStore store,
+    TransformerModel network,
+    boolean initialized)
+    implements AutoCloseable {
+
+  /**
+   * How to load a model.
+   *
+   * @param dtype of parameters and activations
+   * @param trained whether gradients are needed
+   * @param positions the longest sequence that will be seen
+   * @param seed of random weights, drawn if the folder holds none
+   * @param checkMemory red zones around every buffer
+   */
+  public record Options(
+      DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {}
+
+  /**
+   * Reads a Hugging Face model folder.
+   *
+   * @throws UserError naming everything in the folder that does not fit
+   */
+  public static LoadedModel open(RankContext rank, Path folder, Options options) {
+    ModelConfig config = ModelConfig.read(folder);
+    Backend backend = rank.backend();
+    if (!backend.computesIn(options.dtype())) {
+      throw new UserError(
+          "--torch_dtype "
+              + options.dtype()
+              + " is not supported on "
+              + backend.device().describe());
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      ModelWeights weights = ModelWeights.open(folder, arena);
+      if (!weights.isEmpty()) {
+        weights.match(ParameterLayout.hfShapes(config), ParameterLayout.tiedHfNames(config));
+      }
+      LoadedModel model = allocate(rank, config, options, weights.isEmpty());
+      try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
+        if (weights.isEmpty()) {
+          new WeightInitializer(backend, config, options.seed()).initialize(model.store, scratch);
+        } else {
+          new WeightTransfer(backend, config)
+              .load(weights.tensors(), model.store, model.store.values(), scratch);
+        }
+      }
+      return model;
+    }
+  }
+
+  private static LoadedModel allocate(
+      RankContext rank, ModelConfig config, Options options, boolean initialized) {
+    Backend backend = rank.backend();
+    MemoryScope run = rank.memory().scope("run", options.checkMemory());
+    ParameterStore store =
+        new ParameterStore(
+            backend, run, ModelBuilder.specs(config), options.dtype(), options.trained());
+    TransformerModel network =
+        ModelBuilder.build(
+            config,
+            store,
+            ModelBuilder.rotary(
+                backend.device(), run, config, options.positions(), options.dtype().accumulator()));
+    return new LoadedModel(config, run, store, network, initialized);
+  }
+
+  @Override
+  public void close() {
+    run.close();
+  }
+}

@@ -1,0 +1,110 @@
+package io.panatron.runtime.model;
+
+import io.panatron.kernels.DType;
+import io.panatron.kernels.Device;
+import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.RotaryTable;
+import io.panatron.kernels.Shape;
+import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.SplitHeads;
+import io.panatron.runtime.nn.AttentionBlock;
+import io.panatron.runtime.nn.DecoderLayer;
+import io.panatron.runtime.nn.LinearLayer;
+import io.panatron.runtime.nn.MlpBlock;
+import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.tensor.HostTransfer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Makes a {@link TransformerModel} from a configuration and the parameters it names. */
+public final class ModelBuilder {
+  private final ModelConfig config;
+  private final ParameterStore store;
+
+  private ModelBuilder(ModelConfig config, ParameterStore store) {
+    this.config = config;
+    this.store = store;
+  }
+
+  /** The parameters that a model needs, in the order of the weight files. */
+  public static List<ParameterStore.Spec> specs(ModelConfig config) {
+    return ParameterLayout.of(config).stream()
+        .map(layout -> new ParameterStore.Spec(layout.name(), Shape.of(layout.shape())))
+        .toList();
+  }
+
+  public static HeadGeometry geometry(ModelConfig config) {
+    return new HeadGeometry(config.numHeads(), config.numKeyValueHeads(), config.headDim());
+  }
+
+  /** The model over the parameters of a store made from {@link #specs}. */
+  public static TransformerModel build(
+      ModelConfig config, ParameterStore store, RotaryTable rotary) {
+    ModelBuilder builder = new ModelBuilder(config, store);
+    Parameter embedding = store.parameter("model.embed_tokens.weight");
+    List<DecoderLayer> layers = new ArrayList<>();
+    for (int layer = 0; layer < config.numLayers(); layer++) {
+      layers.add(builder.layer(layer));
+    }
+    Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
+    return new TransformerModel(
+        embedding, layers, store.parameter("model.norm.weight"), config.rmsNormEps(), head, rotary);
+  }
+
+  /**
+   * Cosines and sines of {@code position * inverse frequency} for the first {@code positions}
+   * positions.
+   *
+   * <p>The angle is rounded to F32 before the cosine, as in transformers.
+   *
+   * @param dtype F64 or F32
+   */
+  public static RotaryTable rotary(
+      Device device, MemoryScope run, ModelConfig config, int positions, DType dtype) {
+    float[] inverse = RotaryFrequencies.inverse(config);
+    double[] cosine = new double[Math.multiplyExact(positions, inverse.length)];
+    double[] sine = new double[cosine.length];
+    for (int position = 0; position < positions; position++) {
+      for (int i = 0; i < inverse.length; i++) {
+        double angle = (float) position * inverse[i];
+        cosine[position * inverse.length + i] = Math.cos(angle);
+        sine[position * inverse.length + i] = Math.sin(angle);
+      }
+    }
+    return new RotaryTable(
+        HostTransfer.upload(device, run, "rotary cosine", cosine, dtype)
+            .reshape(positions, inverse.length),
+        HostTransfer.upload(device, run, "rotary sine", sine, dtype)
+            .reshape(positions, inverse.length));
+  }
+
+  private DecoderLayer layer(int index) {
+    String prefix = "model.layers." + index + ".";
+    String attention = prefix + "self_attn.";
+    SplitHeads.Norm headNorm =
+        config.qkNorm()
+            ? new SplitHeads.Norm(
+                store.parameter(attention + "q_norm.weight"),
+                store.parameter(attention + "k_norm.weight"),
+                config.rmsNormEps())
+            : null;
+    return new DecoderLayer(
+        store.parameter(prefix + "input_layernorm.weight"),
+        new AttentionBlock(
+            index,
+            geometry(config),
+            linear(attention + "qkv_proj"),
+            headNorm,
+            linear(attention + "o_proj")),
+        store.parameter(prefix + "post_attention_layernorm.weight"),
+        new MlpBlock(linear(prefix + "mlp.gate_up_proj"), linear(prefix + "mlp.down_proj")),
+        config.rmsNormEps());
+  }
+
+  private LinearLayer linear(String name) {
+    String bias = name + ".bias";
+    return new LinearLayer(
+        store.parameter(name + ".weight"), store.contains(bias) ? store.parameter(bias) : null);
+  }
+}

@@ -1,0 +1,123 @@
+package io.panatron.runtime.model;
+
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.SafetensorsDtype;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code config.json} says about a decoder: sizes, biases, norms, positions. The forward pass
+ * reads nothing else.
+ *
+ * @param family which architecture
+ * @param vocabSize rows of the embedding
+ * @param hiddenSize width of the residual stream
+ * @param intermediateSize width of the gate and of the up projection
+ * @param numLayers decoder layers
+ * @param numHeads query heads
+ * @param numKeyValueHeads key and value heads (query groups); divides {@code numHeads}
+ * @param headDim elements of one head, even; {@code numHeads * headDim} need not be the hidden size
+ * @param maxPositionEmbeddings tokens the model was made for
+ * @param rmsNormEps epsilon of every RMS norm
+ * @param ropeTheta base of the rotary frequencies
+ * @param ropeScaling llama3 scaling, or null
+ * @param tieWordEmbeddings whether the output projection is the embedding
+ * @param qkvBias whether q, k and v projections have biases
+ * @param outputBias whether the attention's output projection has one
+ * @param mlpBias whether gate, up and down have biases
+ * @param qkNorm whether query and key heads are normalised (weights of {@code headDim} elements)
+ * @param initializerRange standard deviation of random weights
+ * @param dtype what the file says the weights are in; null where it says nothing
+ * @param bosTokenId or null
+ * @param eosTokenIds may be empty
+ * @param padTokenId or null
+ */
+public record ModelConfig(
+    ModelFamily family,
+    int vocabSize,
+    int hiddenSize,
+    int intermediateSize,
+    int numLayers,
+    int numHeads,
+    int numKeyValueHeads,
+    int headDim,
+    int maxPositionEmbeddings,
+    double rmsNormEps,
+    double ropeTheta,
+    @Nullable RopeScaling ropeScaling,
+    boolean tieWordEmbeddings,
+    boolean qkvBias,
+    boolean outputBias,
+    boolean mlpBias,
+    boolean qkNorm,
+    double initializerRange,
+    @Nullable SafetensorsDtype dtype,
+    @Nullable Integer bosTokenId,
+    List<Integer> eosTokenIds,
+    @Nullable Integer padTokenId) {
+  static final String FILE_NAME = "config.json";
+
+  /**
+   * Checks every size.
+   *
+   * @throws IllegalArgumentException naming the key of {@code config.json} that is wrong
+   */
+  public ModelConfig {
+    // The upper limits lie far above any model and keep every product below 2^63.
+    ConfigRange.check("vocab_size", vocabSize, 1, 1 << 24);
+    ConfigRange.check("hidden_size", hiddenSize, 1, 1 << 20);
+    ConfigRange.check("intermediate_size", intermediateSize, 1, 1 << 22);
+    ConfigRange.check("num_hidden_layers", numLayers, 1, 10_000);
+    ConfigRange.check("num_attention_heads", numHeads, 1, 1 << 16);
+    ConfigRange.check("num_key_value_heads", numKeyValueHeads, 1, 1 << 16);
+    ConfigRange.check("head_dim", headDim, 2, 1 << 14);
+    ConfigRange.check("max_position_embeddings", maxPositionEmbeddings, 1, 1 << 30);
+    ConfigRange.check("rms_norm_eps", rmsNormEps, 1e-30, 1);
+    ConfigRange.check("rope_theta", ropeTheta, 1, 1e30);
+    ConfigRange.check("initializer_range", initializerRange, 0, 1);
+    if (numHeads % numKeyValueHeads != 0) {
+      throw new IllegalArgumentException(
+          "num_attention_heads is %d, but must be a multiple of num_key_value_heads %d"
+              .formatted(numHeads, numKeyValueHeads));
+    }
+    if (headDim % 2 != 0) {
+      throw new IllegalArgumentException(
+          "head_dim is %d, but must be even for rotary positions".formatted(headDim));
+    }
+    eosTokenIds = List.copyOf(eosTokenIds);
+  }
+
+  /**
+   * Reads a model folder's {@code config.json}, or the file itself.
+   *
+   * @throws UserError naming file and key where it is missing, wrong, or asks for what the trainer
+   *     cannot do
+   */
+  public static ModelConfig read(Path folderOrFile) {
+    Path file =
+        Files.isDirectory(folderOrFile) ? folderOrFile.resolve(FILE_NAME) : folderOrFile;
+    if (!Files.exists(file)) {
+      throw new UserError(
+          "%s does not exist; give a Hugging Face model folder, which holds a config.json."
+              .formatted(file));
+    }
+    return ModelConfigReader.read(file);
+  }
+
+  /** Query heads of one key-value head. */
+  public int queriesPerKeyValueHead() {
+    return numHeads / numKeyValueHeads;
+  }
+
+  /** Rows of the query projection. */
+  public long queryRows() {
+    return (long) numHeads * headDim;
+  }
+
+  /** Rows of the key, and of the value, projection. */
+  public long keyValueRows() {
+    return (long) numKeyValueHeads * headDim;
+  }
+}

@@ -1,0 +1,226 @@
+package io.panatron.runtime.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.SafetensorsDtype;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns {@code config.json} into a {@link ModelConfig}; an absent key means what the family's
+ * configuration class in transformers makes of it.
+ */
+final class ModelConfigReader {
+  private final ConfigJson json;
+  private final ModelFamily family;
+
+  private ModelConfigReader(ConfigJson json, ModelFamily family) {
+    this.json = json;
+    this.family = family;
+  }
+
+  static ModelConfig read(Path file) {
+    ConfigJson json = ConfigJson.read(file);
+    ModelConfigReader reader = new ModelConfigReader(json, family(json));
+    try {
+      return reader.read();
+    } catch (IllegalArgumentException e) {
+      throw new UserError("%s: %s.".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  /** {@code model_type} decides, as in transformers; {@code architectures} must agree. */
+  private static ModelFamily family(ConfigJson json) {
+    String modelType = json.text("model_type");
+    JsonNode architectures = json.get("architectures");
+    String architecture = null;
+    if (architectures != null) {
+      if (!architectures.isArray() || architectures.size() != 1 || !architectures.get(0).isTextual()) {
+        throw json.wrong("architectures", "must be a list of one class name");
+      }
+      architecture = architectures.get(0).textValue();
+    }
+    if (modelType == null && architecture == null) {
+      throw json.error(
+          "names neither model_type nor architectures; supported are " + ModelFamily.supported());
+    }
+    ModelFamily family =
+        modelType == null
+            ? ModelFamily.ofArchitecture(String.valueOf(architecture))
+            : ModelFamily.ofModelType(modelType);
+    if (family == null || (architecture != null && !family.architecture().equals(architecture))) {
+      throw json.error(
+          "names the model %s, which is not supported; supported are %s"
+              .formatted(
+                  architecture == null ? modelType : architecture, ModelFamily.supported()));
+    }
+    return family;
+  }
+
+  private ModelConfig read() {
+    refuseUnsupported();
+    ModelFamily.Defaults defaults = family.defaults();
+    int hiddenSize = json.integer("hidden_size", 4096);
+    int numHeads = json.integer("num_attention_heads", 32);
+    ConfigRange.check("num_attention_heads", numHeads, 1, 1 << 16);
+    int numLayers = json.integer("num_hidden_layers", 32);
+    int maxPositions = json.integer("max_position_embeddings", defaults.maxPositionEmbeddings());
+    refuseSlidingWindow(numLayers);
+    RopeParameters rope = RopeParameters.read(json, maxPositions);
+    boolean attentionBias =
+        family != ModelFamily.QWEN2 && json.flag("attention_bias", false);
+    return new ModelConfig(
+        family,
+        json.integer("vocab_size", defaults.vocabSize()),
+        hiddenSize,
+        json.integer("intermediate_size", defaults.intermediateSize()),
+        numLayers,
+        numHeads,
+        keyValueHeads(numHeads),
+        headDim(hiddenSize, numHeads),
+        maxPositions,
+        json.real("rms_norm_eps", 1e-6),
+        rope.theta(),
+        rope.scaling(),
+        json.flag("tie_word_embeddings", false),
+        attentionBias || family == ModelFamily.QWEN2,
+        attentionBias,
+        family == ModelFamily.LLAMA && json.flag("mlp_bias", false),
+        family == ModelFamily.QWEN3,
+        json.real("initializer_range", 0.02),
+        dtype(),
+        tokenId("bos_token_id", defaults.bosTokenId()),
+        eosTokenIds(defaults.eosTokenIds()),
+        tokenId("pad_token_id", null));
+  }
+
+  private int keyValueHeads(int numHeads) {
+    String key = "num_key_value_heads";
+    Integer absent = family.defaults().numKeyValueHeads();
+    if (json.isNull(key) || (!json.has(key) && absent == null)) {
+      return numHeads;
+    }
+    int heads = json.integer(key, absent == null ? numHeads : absent);
+    if (!json.has(key) && (heads > numHeads || numHeads % heads != 0)) {
+      throw json.error(
+          "has no num_key_value_heads, which then is %d for %s, and num_attention_heads %d is no "
+                  .formatted(heads, family.architecture(), numHeads)
+              + "multiple of that; add the key");
+    }
+    return heads;
+  }
+
+  private int headDim(int hiddenSize, int numHeads) {
+    Integer absent = family.defaults().headDim();
+    boolean derived =
+        absent == null && (!json.has("head_dim") || json.isNull("head_dim"));
+    // Llama's configuration class asks for this even where it gives a head_dim.
+    if ((derived || family == ModelFamily.LLAMA) && hiddenSize % numHeads != 0) {
+      throw json.error(
+          "hidden_size is %d, but must be a multiple of num_attention_heads %d"
+              .formatted(hiddenSize, numHeads));
+    }
+    return derived ? hiddenSize / numHeads : json.integer("head_dim", absent == null ? 0 : absent);
+  }
+
+  private void refuseUnsupported() {
+    String activation = json.text("hidden_act");
+    if (activation != null && !activation.equals("silu") && !activation.equals("swish")) {
+      throw json.error(
+          "asks for hidden_act %s, which is not supported; only silu is".formatted(activation));
+    }
+    for (String key : List.of("quantization_config", "per_layer_config")) {
+      JsonNode value = json.get(key);
+      if (value != null && !value.isEmpty()) {
+        throw json.error("has a %s, which is not supported; give a plain model".formatted(key));
+      }
+    }
+  }
+
+  private void refuseSlidingWindow(int numLayers) {
+    if (family == ModelFamily.LLAMA) {
+      return;
+    }
+    boolean active = json.flag("use_sliding_window", false);
+    int window = json.isNull("sliding_window") ? 0 : json.integer("sliding_window", 4096);
+    int fullLayers = json.integer("max_window_layers", 28);
+    JsonNode layerTypes = json.get("layer_types");
+    if (layerTypes != null) {
+      if (!layerTypes.isArray() || layerTypes.size() != numLayers) {
+        throw json.wrong(
+            "layer_types", "must be a list of num_hidden_layers %d names".formatted(numLayers));
+      }
+      for (JsonNode type : layerTypes) {
+        if (!type.asText().equals("full_attention")) {
+          throw json.error(
+              "asks for layer type %s in layer_types, which is not supported; only full_attention is"
+                  .formatted(type));
+        }
+      }
+    } else if (active && window != 0 && fullLayers < numLayers) {
+      throw json.error(
+          "asks for use_sliding_window with a window of %d tokens, which is not supported"
+              .formatted(window));
+    }
+  }
+
+  private @Nullable SafetensorsDtype dtype() {
+    String key = json.text("dtype") != null ? "dtype" : "torch_dtype";
+    String name = json.text(key);
+    if (name == null) {
+      return null;
+    }
+    SafetensorsDtype dtype = SafetensorsDtype.ofTorchName(name);
+    if (dtype == null) {
+      throw unsupportedDtype(key, name);
+    }
+    return switch (dtype) {
+      case F64, F32, F16, BF16 -> dtype;
+      default -> throw unsupportedDtype(key, name);
+    };
+  }
+
+  private UserError unsupportedDtype(String key, String name) {
+    return json.error(
+        "asks for %s %s, which is not supported; supported are float32, bfloat16, float16"
+            .formatted(key, name));
+  }
+
+  private @Nullable Integer tokenId(String key, @Nullable Integer absent) {
+    if (!json.has(key)) {
+      return absent;
+    }
+    if (json.isNull(key)) {
+      return null;
+    }
+    int id = json.integer(key, 0);
+    // Llama 1's configurations say -1 for "none".
+    return id == -1 ? null : checkedTokenId(key, id);
+  }
+
+  private List<Integer> eosTokenIds(List<Integer> absent) {
+    String key = "eos_token_id";
+    JsonNode value = json.get(key);
+    if (value == null) {
+      return json.has(key) ? List.of() : absent;
+    }
+    if (!value.isArray()) {
+      return List.of(checkedTokenId(key, json.integer(key, 0)));
+    }
+    List<Integer> ids = new ArrayList<>();
+    for (JsonNode id : value) {
+      if (!id.isInt()) {
+        throw json.wrong(key, "must be an integer or a list of integers");
+      }
+      ids.add(checkedTokenId(key, id.intValue()));
+    }
+    return ids;
+  }
+
+  private static int checkedTokenId(String key, int id) {
+    ConfigRange.check(key, id, 0, 1 << 24);
+    return id;
+  }
+}

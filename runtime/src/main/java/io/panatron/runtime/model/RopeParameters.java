@@ -1,0 +1,108 @@
+package io.panatron.runtime.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Rotary positions as {@code config.json} gives them: {@code rope_parameters} (transformers 5), or
+ * {@code rope_theta} and {@code rope_scaling} (before), or both.
+ *
+ * <p>Where both are there they must not contradict each other, since versions of transformers read
+ * one or the other; only a {@code rope_theta} beside {@code rope_parameters} gives way to the one
+ * inside, as in transformers 5.
+ *
+ * @param theta the base
+ * @param scaling null without scaling
+ */
+record RopeParameters(double theta, @Nullable RopeScaling scaling) {
+  private static final double DEFAULT_THETA = 10_000;
+
+  static RopeParameters read(ConfigJson config, int maxPositions) {
+    ObjectNode merged = merged(config);
+    ConfigJson rope = config.inside(merged);
+    for (ConfigJson place : new ConfigJson[] {rope, config}) {
+      double partial =
+          place.get("partial_rotary_factor") == null ? 1 : place.real("partial_rotary_factor", 1);
+      if (partial != 1) {
+        throw config.error(
+            "asks for partial_rotary_factor %s, which is not supported".formatted(partial));
+      }
+    }
+    ConfigJson thetaPlace = rope.get("rope_theta") == null ? config : rope;
+    double theta =
+        thetaPlace.get("rope_theta") == null
+            ? DEFAULT_THETA
+            : thetaPlace.real("rope_theta", DEFAULT_THETA);
+    String type = rope.text("rope_type");
+    if (type == null || type.equals("default")) {
+      return new RopeParameters(theta, null);
+    }
+    if (!type.equals("llama3")) {
+      throw config.error(
+          "asks for rope type %s, which is not supported; supported are default and llama3"
+              .formatted(type));
+    }
+    for (String key : new String[] {"factor", "low_freq_factor", "high_freq_factor"}) {
+      if (rope.get(key) == null) {
+        throw config.error("has llama3 rope scaling without its " + key);
+      }
+    }
+    String original = "original_max_position_embeddings";
+    ConfigJson originalPlace = config.get(original) != null ? config : rope;
+    int originalMaxPositions =
+        originalPlace.get(original) == null
+            ? maxPositions
+            : originalPlace.integer(original, maxPositions);
+    return new RopeParameters(
+        theta,
+        new RopeScaling(
+            rope.real("factor", 1),
+            rope.real("low_freq_factor", 1),
+            rope.real("high_freq_factor", 1),
+            originalMaxPositions));
+  }
+
+  private static ObjectNode merged(ConfigJson config) {
+    ObjectNode older = normalized(config, "rope_scaling");
+    ObjectNode newer = normalized(config, "rope_parameters");
+    if (older == null || newer == null) {
+      ObjectNode only = newer == null ? older : newer;
+      return only == null ? JsonNodeFactory.instance.objectNode() : only;
+    }
+    for (String key : (Iterable<String>) older::fieldNames) {
+      JsonNode other = newer.get(key);
+      if (other != null && !same(older.get(key), other)) {
+        throw config.error(
+            "gives %s as %s in rope_scaling and as %s in rope_parameters; make them equal"
+                .formatted(key, older.get(key), other));
+      }
+    }
+    newer.setAll(older);
+    return newer;
+  }
+
+  private static boolean same(JsonNode a, JsonNode b) {
+    return a.isNumber() && b.isNumber() ? a.doubleValue() == b.doubleValue() : a.equals(b);
+  }
+
+  /** A copy with {@code rope_type} in place of the older {@code type}. */
+  private static @Nullable ObjectNode normalized(ConfigJson config, String key) {
+    ObjectNode found = config.object(key);
+    if (found == null) {
+      return null;
+    }
+    ObjectNode rope = found.deepCopy();
+    JsonNode older = rope.remove("type");
+    if (older != null && !rope.has("rope_type")) {
+      rope.set("rope_type", older);
+    }
+    for (JsonNode value : rope) {
+      if (value.isObject()) {
+        throw config.error("gives %s per layer type, which is not supported".formatted(key));
+      }
+    }
+    return rope;
+  }
+}

@@ -1,0 +1,130 @@
+package io.panatron.runtime.model;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.checkpoint.SafetensorsDtype;
+import io.panatron.runtime.checkpoint.SafetensorsTensor;
+import io.panatron.runtime.checkpoint.TensorSource;
+import io.panatron.runtime.nn.ParameterStore;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.WritableByteChannel;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Moves parameters between the device and safetensors files, taking fused parameters apart and
+ * putting them together again: files name tensors as Hugging Face does.
+ */
+public final class WeightTransfer {
+  /** Bytes moved at a time; bounds the staging memory on the host and on the device. */
+  private static final long CHUNK_BYTES = 4L << 20;
+
+  private final Backend backend;
+  private final List<ParameterLayout> layouts;
+
+  public WeightTransfer(Backend backend, ModelConfig config) {
+    this.backend = backend;
+    this.layouts = ParameterLayout.of(config);
+  }
+
+  /**
+   * Overwrites a flat tensor of the store's layout with the tensors of a file, converting their
+   * dtype.
+   *
+   * @param tensors by Hugging Face name; must hold every part with its shape
+   */
+  public void load(
+      Map<String, SafetensorsTensor> tensors,
+      ParameterStore store,
+      Tensor flat,
+      MemoryScope scratch) {
+    for (ParameterLayout layout : layouts) {
+      Tensor parameter = store.view(flat, layout.name());
+      for (ParameterLayout.Part part : layout.parts()) {
+        SafetensorsTensor tensor = tensors.get(part.hfName());
+        if (tensor == null) {
+          throw new IllegalArgumentException("the file lacks " + part.hfName());
+        }
+        Tensor target = parameter.slice(part.firstRow(), part.rows());
+        upload(tensor, target.reshape(target.elements()), scratch);
+      }
+    }
+  }
+
+  /** The tensors of a flat buffer of the store's layout, to be saved in the buffer's own dtype. */
+  public List<TensorSource> sources(ParameterStore store, Tensor flat) {
+    List<TensorSource> sources = new ArrayList<>();
+    for (ParameterLayout layout : layouts) {
+      Tensor parameter = store.view(flat, layout.name());
+      for (ParameterLayout.Part part : layout.parts()) {
+        Tensor rows = parameter.slice(part.firstRow(), part.rows());
+        sources.add(
+            new TensorSource(
+                part.hfName(),
+                fileDtype(flat.dtype()),
+                layout.shape(part),
+                out -> download(rows, out)));
+      }
+    }
+    return sources;
+  }
+
+  /** The dtype under which a device dtype is saved. */
+  public static SafetensorsDtype fileDtype(DType dtype) {
+    return switch (dtype) {
+      case F64 -> SafetensorsDtype.F64;
+      case F32 -> SafetensorsDtype.F32;
+      case BF16 -> SafetensorsDtype.BF16;
+      case F16 -> SafetensorsDtype.F16;
+      case I32 -> SafetensorsDtype.I32;
+    };
+  }
+
+  private static DType deviceDtype(SafetensorsTensor tensor) {
+    return switch (tensor.dtype()) {
+      case F64 -> DType.F64;
+      case F32 -> DType.F32;
+      case BF16 -> DType.BF16;
+      case F16 -> DType.F16;
+      default ->
+          throw new IllegalArgumentException(
+              tensor + " is not of a floating dtype the trainer reads");
+    };
+  }
+
+  private void upload(SafetensorsTensor tensor, Tensor target, MemoryScope scratch) {
+    DType dtype = deviceDtype(tensor);
+    long chunk = CHUNK_BYTES / dtype.bytes();
+    Tensor staging =
+        scratch.allocate(
+            "weights from file", dtype, Math.min(chunk, Math.max(1, target.elements())));
+    for (long first = 0; first < target.elements(); first += chunk) {
+      long count = Math.min(chunk, target.elements() - first);
+      Tensor piece = staging.slice(0, count);
+      backend
+          .device()
+          .upload(tensor.data().asSlice(first * dtype.bytes(), count * dtype.bytes()), piece);
+      backend.copy(piece, target.slice(first, count));
+    }
+    scratch.release(staging);
+  }
+
+  private void download(Tensor tensor, WritableByteChannel out) throws IOException {
+    Tensor flat = tensor.reshape(tensor.elements());
+    long chunk = CHUNK_BYTES / flat.dtype().bytes();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment host = arena.allocate(Math.min(CHUNK_BYTES, Math.max(flat.bytes(), 1)), 8);
+      for (long first = 0; first < flat.elements(); first += chunk) {
+        Tensor piece = flat.slice(first, Math.min(chunk, flat.elements() - first));
+        MemorySegment part = host.asSlice(0, piece.bytes());
+        backend.device().download(piece, part);
+        TensorSource.write(part, out);
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+package io.panatron.runtime.train;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Reduction;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.model.TransformerModel;
+import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.tensor.HostTransfer;
+import java.util.function.Supplier;
+
+/** The mean loss over the validation set, without gradients. */
+public final class Evaluation {
+  private final RankContext rank;
+  private final TransformerModel model;
+  private final Supplier<BatchSource> validation;
+  private final boolean checkMemory;
+
+  /**
+   * Evaluates what {@code validation} opens.
+   *
+   * @param validation opens the batches of one evaluation, which end by themselves
+   */
+  public Evaluation(
+      RankContext rank,
+      TransformerModel model,
+      Supplier<BatchSource> validation,
+      boolean checkMemory) {
+    this.rank = rank;
+    this.model = model;
+    this.validation = validation;
+    this.checkMemory = checkMemory;
+  }
+
+  /** The mean loss of a target token, and how many there were. */
+  public record Result(double loss, long targetTokens) {}
+
+  public Result run() {
+    double sum = 0;
+    long targets = 0;
+    try (BatchSource batches = validation.get()) {
+      while (batches.hasNext()) {
+        MicroBatch batch = batches.next();
+        sum += batch.length() == 0 ? 0 : lossSum(batch);
+        targets += batch.targetTokens();
+      }
+    }
+    sum = rank.dataParallel().allReduce(sum, Reduction.SUM);
+    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    return new Result(sum / Math.max(targets, 1), targets);
+  }
+
+  private double lossSum(MicroBatch batch) {
+    Backend backend = rank.backend();
+    try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
+      Tape tape = Tape.inference(backend, scope);
+      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
+      Tensor losses =
+          model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
+      double[] values = HostTransfer.download(backend.device(), losses);
+      double sum = 0;
+      for (int t = 0; t < values.length; t++) {
+        sum += values[t] * batch.lossWeights()[t];
+      }
+      return sum;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+package io.panatron.runtime.train;
+
+import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.observe.CheckpointEvent;
+import io.panatron.runtime.observe.DataWaitEvent;
+import io.panatron.runtime.observe.StepEvent;
+import io.panatron.runtime.optim.LearningRateSchedule;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The training loop: draw a global batch, step, log, evaluate, save, until the last iteration or a
+ * request to stop.
+ */
+public final class Trainer {
+  private final TrainerSettings settings;
+  private final TrainStep step;
+  private final LearningRateSchedule schedule;
+  private final BatchSource batches;
+  private final @Nullable Evaluation evaluation;
+  private final CheckpointSink checkpoints;
+  private final TrainingObserver observer;
+  private final StopRequest stop;
+
+  /**
+   * @param batches micro-batches from the point where {@link #run} starts
+   * @param evaluation null when there is no validation set
+   */
+  public Trainer(
+      TrainerSettings settings,
+      TrainStep step,
+      LearningRateSchedule schedule,
+      BatchSource batches,
+      @Nullable Evaluation evaluation,
+      CheckpointSink checkpoints,
+      TrainingObserver observer,
+      StopRequest stop) {
+    this.settings = settings;
+    this.step = step;
+    this.schedule = schedule;
+    this.batches = batches;
+    this.evaluation = evaluation;
+    this.checkpoints = checkpoints;
+    this.observer = observer;
+    this.stop = stop;
+  }
+
+  /** Trains from {@code start} and returns how far it came. */
+  public Progress run(Progress start) {
+    Progress progress = start;
+    long savedAt = -1;
+    while (progress.iteration() < settings.trainIterations() && !stop.isRequested()) {
+      progress = iterate(progress);
+      long iteration = progress.iteration();
+      boolean last = iteration == settings.trainIterations();
+      if (evaluation != null && (last || iteration % settings.evalInterval() == 0)) {
+        evaluate(evaluation, progress);
+      }
+      if (last || stop.isRequested() || iteration % settings.saveInterval() == 0) {
+        save(progress);
+        savedAt = iteration;
+      }
+    }
+    // A stop that arrives between the loop's last look and here, or before the first step, saves
+    // too.
+    if (savedAt != progress.iteration() && progress.iteration() > start.iteration()) {
+      save(progress);
+    }
+    return progress;
+  }
+
+  private Progress iterate(Progress before) {
+    long begin = System.nanoTime();
+    StepEvent event = new StepEvent();
+    event.begin();
+    long iteration = before.iteration() + 1;
+    List<MicroBatch> globalBatch = draw(iteration);
+    double rate = schedule.rateAt(before.consumedSamples());
+    StepResult result = step.run(iteration, globalBatch, rate);
+    Progress after = before.after(settings.globalBatchSize());
+    event.iteration = iteration;
+    event.loss = result.loss();
+    event.gradientNorm = result.gradientNorm();
+    event.learningRate = rate;
+    event.tokens = result.tokens();
+    event.targetTokens = result.targetTokens();
+    event.commit();
+    double seconds = (System.nanoTime() - begin) * 1e-9;
+    observer.onStep(after, result, schedule.rateAt(after.consumedSamples()), seconds);
+    return after;
+  }
+
+  private List<MicroBatch> draw(long iteration) {
+    List<MicroBatch> drawn = new ArrayList<>(settings.microBatches());
+    for (int i = 0; i < settings.microBatches(); i++) {
+      DataWaitEvent wait = new DataWaitEvent();
+      wait.begin();
+      drawn.add(batches.next());
+      wait.iteration = iteration;
+      wait.commit();
+    }
+    return drawn;
+  }
+
+  private void evaluate(Evaluation validation, Progress progress) {
+    long begin = System.nanoTime();
+    Evaluation.Result result = validation.run();
+    observer.onEvaluation(
+        progress, result.loss(), result.targetTokens(), (System.nanoTime() - begin) * 1e-9);
+  }
+
+  private void save(Progress progress) {
+    CheckpointEvent event = new CheckpointEvent();
+    event.begin();
+    String folder = checkpoints.save(progress);
+    event.iteration = progress.iteration();
+    event.folder = folder;
+    event.commit();
+    observer.onCheckpoint(progress, folder);
+  }
+}

@@ -1,0 +1,225 @@
+package io.panatron.runtime.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.panatron.runtime.UserError;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DataPipelineTest {
+  @TempDir Path folder;
+  private final HfTokenizer tokenizer = Fixtures.tokenizer("qwen3");
+
+  @AfterEach
+  void close() {
+    tokenizer.close();
+  }
+
+  private static String row(String answer) {
+    return "{\"messages\": [{\"role\": \"user\", \"content\": \"Q\"},"
+        + " {\"role\": \"assistant\", \"content\": \"" + answer + "\"}]}";
+  }
+
+  private Path rows(String name, int n) {
+    return Fixtures.write(
+        folder.resolve(name),
+        IntStream.range(0, n).mapToObj(i -> row("n" + i)).toArray(String[]::new));
+  }
+
+  private DataPipeline open(DataSettings settings) {
+    return DataPipeline.open(settings, tokenizer, new ChatMlTemplate());
+  }
+
+  private DataPipeline open(List<String> dataset, double split, Integer max, Truncation t, boolean s) {
+    return open(Fixtures.settings(dataset, split, max, t, s));
+  }
+
+  /** The answers of a set, read back from its tokens. */
+  private List<String> answers(SampleSet set) {
+    List<String> answers = new ArrayList<>();
+    for (int i = 0; i < set.size(); i++) {
+      String text = tokenizer.decode(set.get(i).ids(), true);
+      answers.add(text.substring(text.indexOf("assistant\n") + 10).strip());
+    }
+    return answers;
+  }
+
+  @Test
+  void malformedRowsAreLeftOutAndReportedWithFileAndLine() throws IOException {
+    Path file = folder.resolve("a.jsonl");
+    Files.write(file, (row("a") + "\r\n\n{oops\n  \n" + row("b")).getBytes());
+    try (DataPipeline data = open(Fixtures.settings(file))) {
+      assertThat(answers(data.training())).containsExactly("a", "b");
+      assertThat(data.training().location(1)).isEqualTo(file + ":5");
+      assertThat(data.dropped().malformed()).isEqualTo(1);
+      assertThat(data.dropped().reasons()).singleElement().asString()
+          .startsWith(file + ":3 is not valid JSON");
+    }
+  }
+
+  @Test
+  void strictFailsAtTheFirstMalformedRow() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("a"), "[]");
+    DataSettings strict =
+        new DataSettings(
+            false, List.of(file.toString()), List.of(), 0, 42, false, false, null, null,
+            Truncation.DELETE, LossScale.DEFAULT, true);
+    assertThatThrownBy(() -> open(strict))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(file + ":2 is not a JSON object");
+  }
+
+  @Test
+  void badUtf8IsABadRowAndAByteOrderMarkIsNot() throws IOException {
+    Path file = folder.resolve("a.jsonl");
+    byte[] bytes = ("\ufeff" + row("a") + "\n" + row("X") + "\n").getBytes("UTF-8");
+    bytes[bytes.length - 6] = (byte) 0xc0;
+    Files.write(file, bytes);
+    try (DataPipeline data = open(Fixtures.settings(file))) {
+      assertThat(answers(data.training())).containsExactly("a");
+      assertThat(data.dropped().reasons()).containsExactly(file + ":2 is not valid UTF-8");
+    }
+  }
+
+  @Test
+  void onlySamplesOverTheLimitAreDeleted() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("a"), row("1".repeat(40)), row("b"));
+    try (DataPipeline all = open(List.of(file.toString()), 0, 1000, Truncation.DELETE, false)) {
+      int longest = all.training().get(1).length();
+      assertThat(all.dropped().total()).isZero();
+      try (DataPipeline exact = open(List.of(file.toString()), 0, longest, Truncation.DELETE, false);
+          DataPipeline less =
+              open(List.of(file.toString()), 0, longest - 1, Truncation.DELETE, false)) {
+        assertThat(exact.training().size()).isEqualTo(3);
+        assertThat(answers(less.training())).containsExactly("a", "b");
+        assertThat(less.dropped().tooLong()).isEqualTo(1);
+        assertThat(less.dropped().reasons())
+            .containsExactly(
+                file + ":2 has " + longest + " tokens, more than --max_length " + (longest - 1));
+      }
+    }
+  }
+
+  @Test
+  void truncationKeepsTheAskedSide() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("0123456789"));
+    try (DataPipeline all = open(Fixtures.settings(file));
+        DataPipeline left = open(List.of(file.toString()), 0, 7, Truncation.LEFT, false);
+        DataPipeline right = open(List.of(file.toString()), 0, 7, Truncation.RIGHT, false)) {
+      EncodedSample whole = all.training().get(0);
+      int n = whole.length();
+      assertThat(left.training().get(0).ids()).isEqualTo(whole.range(n - 7, n).ids());
+      assertThat(left.training().get(0).weights()).isEqualTo(whole.range(n - 7, n).weights());
+      assertThat(right.training().get(0).ids()).isEqualTo(whole.range(0, 7).ids());
+    }
+  }
+
+  @Test
+  void preTrainingTextEndsWithTheEndTokenAndMayBeSplit() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"0123456789\"}");
+    PlainTemplate plain = new PlainTemplate("<|im_end|>");
+    try (DataPipeline data =
+            DataPipeline.open(
+                Fixtures.preTraining(file, null, Truncation.DELETE), tokenizer, plain);
+        DataPipeline split =
+            DataPipeline.open(Fixtures.preTraining(file, 4, Truncation.SPLIT), tokenizer, plain)) {
+      EncodedSample whole = data.training().get(0);
+      assertThat(tokenizer.decode(whole.ids(), false)).isEqualTo("0123456789<|im_end|>");
+      assertThat(whole.weights()).containsOnly(1f);
+      assertThat(split.training().size()).isEqualTo(3);
+      int[] joined =
+          IntStream.range(0, 3).flatMap(i -> IntStream.of(split.training().get(i).ids())).toArray();
+      assertThat(joined).isEqualTo(whole.ids());
+    }
+  }
+
+  @Test
+  void aSplitTakesItsShareAndLosesNothing() {
+    String file = rows("a.jsonl", 20).toString();
+    try (DataPipeline data = open(List.of(file), 0.25, null, Truncation.DELETE, true);
+        DataPipeline again = open(List.of(file), 0.25, null, Truncation.DELETE, true)) {
+      assertThat(data.validation().size()).isEqualTo(5);
+      List<String> all = answers(data.training());
+      assertThat(all).isEqualTo(answers(again.training()));
+      all.addAll(answers(data.validation()));
+      assertThat(all).hasSize(20).doesNotHaveDuplicates();
+      assertThat(answers(data.validation())).isEqualTo(answers(again.validation()));
+    }
+  }
+
+  @Test
+  void shufflingIsTorchsPermutationOfTheDataSeed() {
+    String file = rows("a.jsonl", 12).toString();
+    try (DataPipeline data = open(List.of(file), 0, null, Truncation.DELETE, true)) {
+      List<String> expected =
+          IntStream.of(new TorchRandom(42).permutation(12)).mapToObj(i -> "n" + i).toList();
+      assertThat(answers(data.training())).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void countsSampleAndRepeat() {
+    String file = rows("a.jsonl", 5).toString();
+    try (DataPipeline few = open(List.of(file + "#3"), 0, null, Truncation.DELETE, false);
+        DataPipeline many = open(List.of(file + "#12"), 0, null, Truncation.DELETE, false)) {
+      assertThat(answers(few.training())).hasSize(3).doesNotHaveDuplicates();
+      List<String> drawn = answers(many.training());
+      assertThat(drawn).hasSize(12);
+      assertThat(drawn.subList(0, 10))
+          .containsExactly("n0", "n1", "n2", "n3", "n4", "n0", "n1", "n2", "n3", "n4");
+      assertThat(drawn.subList(10, 12)).doesNotHaveDuplicates();
+    }
+  }
+
+  @Test
+  void aFolderGivesItsFilesInOrderOfName() {
+    Fixtures.write(folder.resolve("b.jsonl"), row("b"));
+    Fixtures.write(folder.resolve("a.jsonl"), row("a"));
+    Fixtures.write(folder.resolve("c.txt"), "not read");
+    try (DataPipeline data = open(Fixtures.settings(folder))) {
+      assertThat(answers(data.training())).containsExactly("a", "b");
+    }
+  }
+
+  @Test
+  void unusablePathsAreUserErrors() throws IOException {
+    Path text = Files.writeString(folder.resolve("a.txt"), "x");
+    Path empty = Files.writeString(folder.resolve("empty.jsonl"), "\n\n");
+    Path good = rows("good.jsonl", 2);
+    String[][] cases = {
+      {"someone/some-data", "data sets of a hub are not supported yet"},
+      {text.toString(), "is not a .jsonl file"},
+      {empty.toString(), "no training sample is left"},
+      {good + "#0", "a number of rows from 1"},
+      {good + "#many", "a number of rows from 1"},
+      {Files.createDirectory(folder.resolve("none")).toString(), "without .jsonl files"},
+    };
+    for (String[] c : cases) {
+      assertThatThrownBy(() -> open(Fixtures.settings(Path.of(c[0]))))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(c[1])
+          .hasMessageContaining(c[0]);
+    }
+  }
+
+  @Test
+  void contradictingSettingsAreUserErrors() {
+    assertThatThrownBy(() -> Fixtures.settings(List.of(), 0, null, Truncation.DELETE, false))
+        .isInstanceOf(UserError.class);
+    assertThatThrownBy(() -> Fixtures.settings(List.of("x"), 1, null, Truncation.DELETE, false))
+        .isInstanceOf(UserError.class);
+    assertThatThrownBy(() -> Fixtures.settings(List.of("x"), 0, 0, Truncation.DELETE, false))
+        .isInstanceOf(UserError.class);
+    assertThatThrownBy(() -> Fixtures.settings(List.of("x"), 0, 9, Truncation.SPLIT, false))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("pt only");
+  }
+}

@@ -1,0 +1,67 @@
+package io.panatron.runtime.data;
+
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
+import java.util.List;
+
+/** The test resources of this package. */
+public final class Fixtures {
+  public static final ObjectMapper JSON =
+      new ObjectMapper().enable(DeserializationFeature.USE_LONG_FOR_INTS);
+  public static final ZonedDateTime NOW = ZonedDateTime.of(2026, 3, 5, 14, 7, 9, 0, ZoneOffset.UTC);
+
+  private Fixtures() {}
+
+  public static Path path(String name) {
+    try {
+      return Path.of(Fixtures.class.getResource("/data/" + name).toURI());
+    } catch (URISyntaxException e) {
+      throw new IllegalArgumentException(e);
+    }
+  }
+
+  public static JsonNode json(String name) {
+    try {
+      return JSON.readTree(path(name).toFile());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static HfTokenizer tokenizer(String model) {
+    return HfTokenizer.open(path(model));
+  }
+
+  static DataSettings settings(Path dataset) {
+    return settings(List.of(dataset.toString()), 0, null, Truncation.DELETE, false);
+  }
+
+  static DataSettings settings(
+      List<String> dataset, double split, Integer maxLength, Truncation truncation, boolean shuffle) {
+    return new DataSettings(
+        false, dataset, List.of(), split, 42, shuffle, false, null, maxLength, truncation,
+        LossScale.DEFAULT, false);
+  }
+
+  static DataSettings preTraining(Path dataset, Integer maxLength, Truncation truncation) {
+    return new DataSettings(
+        true, List.of(dataset.toString()), List.of(), 0, 42, false, false, null, maxLength,
+        truncation, LossScale.ALL, false);
+  }
+
+  static Path write(Path file, String... lines) {
+    try {
+      return Files.writeString(file, String.join("\n", lines) + "\n");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
