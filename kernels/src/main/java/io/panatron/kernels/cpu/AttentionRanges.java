@@ -47,7 +47,7 @@ final class AttentionRanges {
       int length = layout.keyLength(s);
       double share = work == 0 ? 0 : (double) length * length / work;
       int most = Math.clamp(length / LEAST_KEYS, 1, MOST_RANGES);
-      ranges[s] = length == 0 ? 0 : (int) Math.clamp((long) Math.ceil(share * WANTED_PIECES), 1, most);
+      ranges[s] = length == 0 ? 0 : Math.clamp((long) Math.ceil(share * WANTED_PIECES), 1, most);
       firstPieces[s] = pieces;
       pieces += ranges[s] * shape.keyHeads();
     }
