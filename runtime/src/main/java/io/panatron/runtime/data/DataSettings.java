@@ -49,4 +49,29 @@ public record DataSettings(
       throw new UserError("--truncation_strategy split needs --max_length");
     }
   }
+
+  /** The same settings with another token limit. */
+  public DataSettings withMaxLength(int limit) {
+    return new DataSettings(
+        preTraining,
+        dataset,
+        valDataset,
+        splitDatasetRatio,
+        dataSeed,
+        datasetShuffle,
+        valDatasetShuffle,
+        system,
+        limit,
+        truncation,
+        lossScale,
+        strict);
+  }
+
+  /** The token limit, where there must be one. */
+  public int requiredMaxLength() {
+    if (maxLength == null) {
+      throw new IllegalStateException("no token limit is set");
+    }
+    return maxLength;
+  }
 }
