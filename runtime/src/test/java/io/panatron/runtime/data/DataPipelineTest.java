@@ -249,4 +249,31 @@ class DataPipelineTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--system missing.txt cannot be read");
   }
+
+  @Test
+  void plainTextStartsWithTheBeginTokenWhereTheTokenizerAsksForIt() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    Files.copy(Fixtures.path("qwen3/tokenizer.json"), model.resolve("tokenizer.json"));
+    Path config = model.resolve("tokenizer_config.json");
+    Files.writeString(
+        config,
+        """
+        {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "add_bos_token": true}""");
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"x\"}");
+    DataSettings settings = Fixtures.preTraining(file, null, Truncation.DELETE);
+    try (HfTokenizer begins = HfTokenizer.open(model);
+        DataPipeline data =
+            DataPipeline.open(
+                settings, begins, ChatTemplates.choose(null, false, begins, Fixtures.NOW))) {
+      assertThat(begins.decode(data.training().get(0).ids(), false))
+          .isEqualTo("<|endoftext|>x<|im_end|>");
+    }
+    Files.writeString(config, "{\"eos_token\": \"<|im_end|>\", \"add_bos_token\": true}");
+    try (HfTokenizer lacking = HfTokenizer.open(model)) {
+      assertThatThrownBy(
+              () -> DataPipeline.open(settings, lacking, new PlainTemplate("<|im_end|>")))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("names no bos_token");
+    }
+  }
 }
