@@ -258,7 +258,8 @@ class DataPipelineTest {
     Files.writeString(
         config,
         """
-        {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "add_bos_token": true}""");
+        {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "add_bos_token": true}\
+        """);
     Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"x\"}");
     DataSettings settings = Fixtures.preTraining(file, null, Truncation.DELETE);
     try (HfTokenizer begins = HfTokenizer.open(model);
