@@ -1,6 +1,10 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -73,5 +77,19 @@ public record DataSettings(
       throw new IllegalStateException("no token limit is set");
     }
     return maxLength;
+  }
+
+  /** The prompt that {@code --system} means: the text itself, or the content of a .txt file. */
+  public static String systemPrompt(String given) {
+    if (!given.endsWith(".txt")) {
+      return given;
+    }
+    try {
+      return Files.readString(Path.of(given));
+    } catch (IOException | InvalidPathException e) {
+      throw new UserError(
+          "--system " + given + " cannot be read as a UTF-8 text file (" + e + "); check the path",
+          e);
+    }
   }
 }

@@ -138,7 +138,7 @@ public record TrainingConfig(
             a.wholeNumber("data_seed"),
             a.flag("dataset_shuffle"),
             a.flag("val_dataset_shuffle"),
-            SystemPrompt.read(a.textOrNull("system")),
+            system(a.textOrNull("system")),
             a.integerOrNull("max_length"),
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
@@ -191,5 +191,9 @@ public record TrainingConfig(
         !a.flag("no_save_optim"),
         !a.flag("no_save_rng"),
         HfModelFolder.parseShardSize(a.text("max_shard_size")));
+  }
+
+  private static @Nullable String system(@Nullable String given) {
+    return given == null ? null : DataSettings.systemPrompt(given);
   }
 }
