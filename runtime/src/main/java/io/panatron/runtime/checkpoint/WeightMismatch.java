@@ -13,7 +13,8 @@ record WeightMismatch(
 
   /** What transformers drops as well: buffers that older versions saved with the weights. */
   private static final Pattern HARMLESS =
-      Pattern.compile(".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias)");
+      Pattern.compile(
+          ".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias)");
 
   static WeightMismatch between(
       Map<String, SafetensorsTensor> found,

@@ -39,8 +39,7 @@ class RunFolderTest {
   @Test
   void aClaimThatADeadProcessLeftIsPassedOver() throws Exception {
     Files.createFile(folder.resolve(".v0.claim"));
-    assertThat(RunFolder.create(folder, true, NOW).getFileName())
-        .hasToString("v1-20260102-030405");
+    assertThat(RunFolder.create(folder, true, NOW).getFileName()).hasToString("v1-20260102-030405");
   }
 
   @Test

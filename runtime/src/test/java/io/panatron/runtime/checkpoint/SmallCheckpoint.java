@@ -28,7 +28,10 @@ final class SmallCheckpoint {
 
   static TensorSource floats(String name, float... values) {
     return TensorSource.ofSegment(
-        name, SafetensorsDtype.F32, new long[] {values.length}, () -> MemorySegment.ofArray(values));
+        name,
+        SafetensorsDtype.F32,
+        new long[] {values.length},
+        () -> MemorySegment.ofArray(values));
   }
 
   static CheckpointContents contents(ModelFolderFiles files, long iteration) {

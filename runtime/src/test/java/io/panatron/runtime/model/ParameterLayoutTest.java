@@ -35,12 +35,15 @@ class ParameterLayoutTest {
               () -> {
                 ModelConfig config = config(model.get("config"));
                 Map<String, List<Long>> expected = new LinkedHashMap<>();
-                model.get("shapes").properties().forEach(
-                    e -> {
-                      List<Long> shape = new ArrayList<>();
-                      e.getValue().forEach(d -> shape.add(d.longValue()));
-                      expected.put(e.getKey(), shape);
-                    });
+                model
+                    .get("shapes")
+                    .properties()
+                    .forEach(
+                        e -> {
+                          List<Long> shape = new ArrayList<>();
+                          e.getValue().forEach(d -> shape.add(d.longValue()));
+                          expected.put(e.getKey(), shape);
+                        });
                 Map<String, List<Long>> actual = new LinkedHashMap<>();
                 ParameterLayout.hfShapes(config)
                     .forEach(
