@@ -72,9 +72,8 @@ public final class Checkpoint {
         if (parent != null) {
           List<Path> older =
               CheckpointLayout.checkpoints(parent).stream()
-                  .filter(
-                      sibling ->
-                          CheckpointLayout.iteration(sibling).orElseThrow() < iteration.getAsLong())
+                  .filter(sibling ->
+                      CheckpointLayout.iteration(sibling).orElseThrow() < iteration.getAsLong())
                   .toList();
           // Their damage is told only when they are needed, so it is not collected here.
           candidates.addAll(newestFirst(older, new ArrayList<>()));

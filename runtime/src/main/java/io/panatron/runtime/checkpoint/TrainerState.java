@@ -57,11 +57,10 @@ public record TrainerState(
     root.put("consumed_valid_samples", consumedValidSamples);
     root.put("scheduler_steps", schedulerSteps);
     ObjectNode states = root.putObject("random_states");
-    randomStates.forEach(
-        (name, words) -> {
-          ArrayNode array = states.putArray(name);
-          words.forEach(array::add);
-        });
+    randomStates.forEach((name, words) -> {
+      ArrayNode array = states.putArray(name);
+      words.forEach(array::add);
+    });
     ObjectNode sumsNode = root.putObject("sums");
     // As text: JSON has neither NaN nor infinities, and Double.toString is read back exactly.
     sums.forEach((name, value) -> sumsNode.put(name, Double.toString(value)));

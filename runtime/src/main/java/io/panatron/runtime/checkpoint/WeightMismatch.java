@@ -23,27 +23,25 @@ record WeightMismatch(
     WeightMismatch mismatch =
         new WeightMismatch(
             new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-    expected.forEach(
-        (name, shape) -> {
-          SafetensorsTensor tensor = found.get(name);
-          if (tensor == null) {
-            mismatch.missing.add(name);
-          } else {
-            mismatch.compare(tensor, shape);
-          }
-        });
-    found.forEach(
-        (name, tensor) -> {
-          String first = tied.get(name);
-          if (expected.containsKey(name) || HARMLESS.matcher(name).matches()) {
-            return;
-          }
-          if (first == null) {
-            mismatch.unknown.add(name);
-          } else if (!sameBytes(tensor, found.get(first))) {
-            mismatch.untied.add(name + " differs from " + first);
-          }
-        });
+    expected.forEach((name, shape) -> {
+      SafetensorsTensor tensor = found.get(name);
+      if (tensor == null) {
+        mismatch.missing.add(name);
+      } else {
+        mismatch.compare(tensor, shape);
+      }
+    });
+    found.forEach((name, tensor) -> {
+      String first = tied.get(name);
+      if (expected.containsKey(name) || HARMLESS.matcher(name).matches()) {
+        return;
+      }
+      if (first == null) {
+        mismatch.unknown.add(name);
+      } else if (!sameBytes(tensor, found.get(first))) {
+        mismatch.untied.add(name + " differs from " + first);
+      }
+    });
     return mismatch;
   }
 

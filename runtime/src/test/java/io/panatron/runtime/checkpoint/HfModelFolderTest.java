@@ -50,7 +50,7 @@ class HfModelFolderTest {
   void whatFitsIsOneFile() throws IOException {
     Path target = write(32);
     assertThat(names(target)).containsExactly("config.json", "model.safetensors", "tokenizer.json");
-    assertThat(names(target.getParent())).containsExactly("target");
+    assertThat(names(folder.resolve("deep"))).containsExactly("target");
   }
 
   @Test

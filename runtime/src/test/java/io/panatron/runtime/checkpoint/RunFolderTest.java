@@ -57,11 +57,10 @@ class RunFolderTest {
     List<Callable<Path>> tasks = new ArrayList<>();
     for (int i = 0; i < runs; i++) {
       LocalDateTime time = NOW.plusSeconds(i % 3);
-      tasks.add(
-          () -> {
-            start.await();
-            return RunFolder.create(folder, true, time);
-          });
+      tasks.add(() -> {
+        start.await();
+        return RunFolder.create(folder, true, time);
+      });
     }
     List<String> numbers = new ArrayList<>();
     try (var executor = Executors.newFixedThreadPool(runs)) {

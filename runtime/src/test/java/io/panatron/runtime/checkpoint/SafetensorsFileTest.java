@@ -1,5 +1,6 @@
 package io.panatron.runtime.checkpoint;
 
+import static io.panatron.runtime.checkpoint.SmallCheckpoint.found;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
@@ -28,12 +29,11 @@ class SafetensorsFileTest {
 
   @TempDir Path folder;
   private Path path;
-  private Arena arena;
+  private final Arena arena = Arena.ofConfined();
 
   @BeforeEach
-  void openArena() {
+  void choosePath() {
     path = folder.resolve("model.safetensors");
-    arena = Arena.ofConfined();
   }
 
   @AfterEach
@@ -44,7 +44,7 @@ class SafetensorsFileTest {
   static byte[] reference() throws IOException {
     try (InputStream in =
         SafetensorsFileTest.class.getResourceAsStream("/checkpoint/reference.safetensors")) {
-      return in.readAllBytes();
+      return found(in).readAllBytes();
     }
   }
 
@@ -74,14 +74,15 @@ class SafetensorsFileTest {
             "c.f16 F16[2, 1]",
             "u8 U8[3]",
             "flag BOOL[3]");
-    MemorySegment i64 = file.tensor("i64").data();
+    MemorySegment i64 = found(file.tensor("i64")).data();
     assertThat(i64.get(ValueLayout.JAVA_LONG_UNALIGNED, 8)).isEqualTo(1L << 40);
-    assertThat(file.tensor("scalar.f64").data().get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0))
+    assertThat(found(file.tensor("scalar.f64")).data().get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0))
         .isEqualTo(3.25);
-    assertThat(file.tensor("a.f32").data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 20)).isEqualTo(5f);
-    assertThat(file.tensor("b.bf16").data().get(ValueLayout.JAVA_SHORT_UNALIGNED, 0))
+    assertThat(found(file.tensor("a.f32")).data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 20))
+        .isEqualTo(5f);
+    assertThat(found(file.tensor("b.bf16")).data().get(ValueLayout.JAVA_SHORT_UNALIGNED, 0))
         .isEqualTo((short) 0x3fc0);
-    assertThat(file.tensor("empty").data().byteSize()).isZero();
+    assertThat(found(file.tensor("empty")).data().byteSize()).isZero();
     assertThat(i64.isReadOnly()).isTrue();
     assertThat(file.tensor("nothing")).isNull();
   }
@@ -91,7 +92,7 @@ class SafetensorsFileTest {
     Files.write(path, reference());
     MemorySegment data;
     try (Arena own = Arena.ofConfined()) {
-      data = SafetensorsFile.open(path, own).tensor("u8").data();
+      data = found(SafetensorsFile.open(path, own).tensor("u8")).data();
     }
     assertThatThrownBy(() -> data.get(ValueLayout.JAVA_BYTE, 0))
         .isInstanceOf(IllegalStateException.class);
@@ -101,7 +102,7 @@ class SafetensorsFileTest {
   void aHeaderOfAnyLengthIsReadable() throws IOException {
     String header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
     for (int blanks = 0; blanks < 8; blanks++) {
-      SafetensorsTensor tensor = open(file(header + " ".repeat(blanks), 4)).tensor("x");
+      SafetensorsTensor tensor = found(open(file(header + " ".repeat(blanks), 4)).tensor("x"));
       assertThat(tensor.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0)).isZero();
     }
   }

@@ -1,5 +1,6 @@
 package io.panatron.runtime.checkpoint;
 
+import static io.panatron.runtime.checkpoint.SmallCheckpoint.found;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -59,7 +60,7 @@ class SafetensorsWriterTest {
         assertThat(file.tensors()).hasSize(sources.size());
         assertThat(file.metadata()).isEqualTo(Map.of("format", "pt"));
         for (int t = 0; t < sources.size(); t++) {
-          SafetensorsTensor tensor = file.tensor(sources.get(t).name());
+          SafetensorsTensor tensor = found(file.tensor(sources.get(t).name()));
           assertThat(tensor.dtype()).isEqualTo(sources.get(t).dtype());
           assertThat(tensor.shape()).isEqualTo(sources.get(t).shape());
           assertThat(tensor.data().toArray(ValueLayout.JAVA_BYTE)).isEqualTo(contents.get(t));

@@ -314,14 +314,13 @@ class ModelConfigTest {
   @ValueSource(strings = {"linear", "dynamic", "yarn", "longrope", "mrope"})
   void otherRopeTypesAreRefusedByName(String type) {
     for (String key : List.of("type", "rope_type")) {
-      assertThatThrownBy(
-              () ->
-                  read(
-                      "{'model_type':'qwen2','rope_scaling':{'"
-                          + key
-                          + "':'"
-                          + type
-                          + "','factor':2.0}}"))
+      assertThatThrownBy(() ->
+              read(
+                  "{'model_type':'qwen2','rope_scaling':{'"
+                      + key
+                      + "':'"
+                      + type
+                      + "','factor':2.0}}"))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("asks for rope type " + type + ", which is not supported");
     }
