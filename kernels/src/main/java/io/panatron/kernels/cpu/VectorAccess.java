@@ -44,16 +44,23 @@ final class VectorAccess {
     return bf16 ? loadBf16(from, base + 2L * i) : loadF32(from, base + 4L * i);
   }
 
-  /** Stores to elements {@code i ..} of a row of {@code n} elements; arguments as for {@code load}. */
-  static void store(
+  /**
+   * Stores to elements {@code i ..} of a row of {@code n} elements; arguments as for {@code load}.
+   *
+   * @return the value as stored, which a load would give
+   */
+  static FloatVector store(
       boolean bf16, FloatVector value, MemorySegment to, long base, int i, int n) {
     if (i > n - LANES) {
-      storeTail(bf16, value, to, base, i, n);
-    } else if (bf16) {
-      storeBf16(value, to, base + 2L * i);
-    } else {
-      storeF32(value, to, base + 4L * i);
+      return storeTail(bf16, value, to, base, i, n);
     }
+    if (bf16) {
+      ShortVector bits = narrow(value);
+      bits.intoMemorySegment(to, base + 2L * i, ORDER);
+      return widen(bits);
+    }
+    storeF32(value, to, base + 4L * i);
+    return value;
   }
 
   static FloatVector loadF32(MemorySegment from, long offset) {
@@ -94,11 +101,6 @@ final class VectorAccess {
             .convertShape(VectorOperators.I2S, HALVES, 0);
   }
 
-  /** The value as a BF16 holds it. */
-  static FloatVector roundToBf16(FloatVector value) {
-    return widen(narrow(value));
-  }
-
   private static FloatVector loadTail(boolean bf16, MemorySegment from, long base, int i, int n) {
     if (bf16) {
       return widen(
@@ -109,13 +111,14 @@ final class VectorAccess {
         FLOATS, from, base + 4L * i, ORDER, FLOATS.indexInRange(i, n));
   }
 
-  private static void storeTail(
+  private static FloatVector storeTail(
       boolean bf16, FloatVector value, MemorySegment to, long base, int i, int n) {
     if (bf16) {
-      narrow(value)
-          .intoMemorySegment(to, base + 2L * i, ORDER, HALVES.indexInRange(i, n));
-    } else {
-      value.intoMemorySegment(to, base + 4L * i, ORDER, FLOATS.indexInRange(i, n));
+      ShortVector bits = narrow(value);
+      bits.intoMemorySegment(to, base + 2L * i, ORDER, HALVES.indexInRange(i, n));
+      return widen(bits);
     }
+    value.intoMemorySegment(to, base + 4L * i, ORDER, FLOATS.indexInRange(i, n));
+    return value;
   }
 }

@@ -3,6 +3,7 @@ package io.panatron.kernels.cpu;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /** Functions of float vectors that the processor does not offer. */
@@ -44,6 +45,11 @@ final class VectorMath {
   private static final float Q3 = 0.008363203f;
   private static final float Q4 = 0.0013926213f;
 
+  private static final VectorShuffle<Float> ROTATE_8 = VectorShuffle.iota(FLOATS, 8, 1, true);
+  private static final VectorShuffle<Float> ROTATE_4 = VectorShuffle.iota(FLOATS, 4, 1, true);
+  private static final VectorShuffle<Float> ROTATE_2 = VectorShuffle.iota(FLOATS, 2, 1, true);
+  private static final VectorShuffle<Float> ROTATE_1 = VectorShuffle.iota(FLOATS, 1, 1, true);
+
   private VectorMath() {}
 
   /**
@@ -77,6 +83,23 @@ final class VectorMath {
   /** {@code 1 / (1 + e^-x)}; 0 and 1 at the infinities. */
   static FloatVector sigmoid(FloatVector x) {
     return FloatVector.broadcast(FLOATS, 1f).div(exp(x.neg()).add(1f));
+  }
+
+  /**
+   * The sum of all lanes, always in the same order; {@code reduceLanes} leaves the order open, and
+   * compiled and interpreted code differ in it.
+   */
+  static float sum(FloatVector x) {
+    FloatVector folded = x;
+    if (LANES > 8) {
+      folded = folded.add(folded.rearrange(ROTATE_8));
+    }
+    if (LANES > 4) {
+      folded = folded.add(folded.rearrange(ROTATE_4));
+    }
+    folded = folded.add(folded.rearrange(ROTATE_2));
+    folded = folded.add(folded.rearrange(ROTATE_1));
+    return folded.lane(0);
   }
 
   private static FloatVector powerOfTwo(IntVector exponent) {
