@@ -1,8 +1,8 @@
 package io.panatron.runtime.data;
 
 /**
- * Says which samples a data-parallel rank trains on, as a function of the samples consumed so far by
- * all ranks; so resuming needs no other state.
+ * Says which samples a data-parallel rank trains on, as a function of the samples consumed so far
+ * by all ranks; so resuming needs no other state.
  *
  * <p>An epoch holds the {@code active = n - n % (microBatchSize * ranks)} samples that fill whole
  * steps; the rest of an epoch is left out (in the shuffled orders a different rest each time).
@@ -77,7 +77,9 @@ public abstract sealed class BatchSampler {
     return batch;
   }
 
-  /** Sample {@code j} of this rank's micro-batch that starts {@code offset} samples into an epoch. */
+  /**
+   * Sample {@code j} of this rank's micro-batch that starts {@code offset} samples into an epoch.
+   */
   abstract int sample(long epoch, int offset, int j);
 
   /** File order; rank r takes the r-th micro-batch of each step; starts again after an epoch. */

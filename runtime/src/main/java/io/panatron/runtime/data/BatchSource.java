@@ -18,9 +18,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Micro-batches of one rank in order, tokenized ahead of their use by background threads.
  *
- * <p>At most {@code prefetch} batches are made ahead. Which thread makes a batch, and when, does not
- * change it. An error of a row comes out of the {@link #next} whose batch holds it. For one consumer
- * thread.
+ * <p>At most {@code prefetch} batches are made ahead. Which thread makes a batch, and when, does
+ * not change it. An error of a row comes out of the {@link #next} whose batch holds it. For one
+ * consumer thread.
  */
 public final class BatchSource implements AutoCloseable {
   /** How batches are laid out, and how far ahead and by how many threads they are made. */
@@ -96,12 +96,7 @@ public final class BatchSource implements AutoCloseable {
    * @param limit samples to evaluate at most, over all ranks
    */
   public static BatchSource evaluation(
-      SampleSet samples,
-      int microBatchSize,
-      int rank,
-      int ranks,
-      Settings settings,
-      long limit) {
+      SampleSet samples, int microBatchSize, int rank, int ranks, Settings settings, long limit) {
     int size = (int) Math.min(samples.size(), limit);
     LongFunction<int[]> order =
         at -> {

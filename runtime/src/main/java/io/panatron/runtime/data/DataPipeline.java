@@ -10,11 +10,11 @@ import java.util.List;
  *
  * <p>Opening parses every row once, so that bad rows are known before training; it tokenizes only
  * rows that could exceed {@code max_length}. All random choices come from one {@code
- * TorchRandom(data_seed)} in this order: for each data set with {@code #count}, a permutation of its
- * good rows; for a split, a permutation of all rows, whose first part is the validation set (both
- * parts keep file order); for {@code dataset_shuffle}, a permutation of the training rows; the same
- * for {@code val_dataset} counts and {@code val_dataset_shuffle}. Rows that are too long are left out
- * after that, so {@code max_length} does not change the order of the others.
+ * TorchRandom(data_seed)} in this order: for each data set with {@code #count}, a permutation of
+ * its good rows; for a split, a permutation of all rows, whose first part is the validation set
+ * (both parts keep file order); for {@code dataset_shuffle}, a permutation of the training rows;
+ * the same for {@code val_dataset} counts and {@code val_dataset_shuffle}. Rows that are too long
+ * are left out after that, so {@code max_length} does not change the order of the others.
  */
 public final class DataPipeline implements AutoCloseable {
   private final RowStore rows;
@@ -33,7 +33,8 @@ public final class DataPipeline implements AutoCloseable {
   /**
    * Opens the data.
    *
-   * @throws UserError naming file and line for bad rows with {@code strict}, or if no sample is left
+   * @throws UserError naming file and line for bad rows with {@code strict}, or if no sample is
+   *     left
    */
   public static DataPipeline open(
       DataSettings settings, HfTokenizer tokenizer, ChatTemplate template) {

@@ -1,6 +1,10 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,6 +51,45 @@ public record DataSettings(
     }
     if (truncation == Truncation.SPLIT && maxLength == null) {
       throw new UserError("--truncation_strategy split needs --max_length");
+    }
+  }
+
+  /** The same settings with another token limit. */
+  public DataSettings withMaxLength(int limit) {
+    return new DataSettings(
+        preTraining,
+        dataset,
+        valDataset,
+        splitDatasetRatio,
+        dataSeed,
+        datasetShuffle,
+        valDatasetShuffle,
+        system,
+        limit,
+        truncation,
+        lossScale,
+        strict);
+  }
+
+  /** The token limit, where there must be one. */
+  public int requiredMaxLength() {
+    if (maxLength == null) {
+      throw new IllegalStateException("no token limit is set");
+    }
+    return maxLength;
+  }
+
+  /** The prompt that {@code --system} means: the text itself, or the content of a .txt file. */
+  public static String systemPrompt(String given) {
+    if (!given.endsWith(".txt")) {
+      return given;
+    }
+    try {
+      return Files.readString(Path.of(given));
+    } catch (IOException | InvalidPathException e) {
+      throw new UserError(
+          "--system " + given + " cannot be read as a UTF-8 text file (" + e + "); check the path",
+          e);
     }
   }
 }

@@ -58,8 +58,7 @@ record DatasetPath(String given, List<Path> files, long count) {
 
   private static List<Path> folder(String option, Path folder) {
     try (Stream<Path> all = Files.list(folder)) {
-      List<Path> files =
-          all.filter(f -> f.toString().endsWith(".jsonl")).sorted().toList();
+      List<Path> files = all.filter(f -> f.toString().endsWith(".jsonl")).sorted().toList();
       if (files.isEmpty()) {
         throw new UserError(option + " " + folder + " is a folder without .jsonl files");
       }

@@ -1,5 +1,6 @@
 package io.panatron.runtime.data;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -18,5 +19,20 @@ public record DroppedRows(int malformed, int tooLong, List<String> reasons) {
 
   public int total() {
     return malformed + tooLong;
+  }
+
+  /** Lines for the user; none if nothing was left out. */
+  public List<String> describe() {
+    if (total() == 0) {
+      return List.of();
+    }
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        "Left out          " + malformed + " malformed rows and " + tooLong + " too long ones:");
+    reasons.forEach(reason -> lines.add("  " + reason));
+    if (total() > reasons.size()) {
+      lines.add("  and " + (total() - reasons.size()) + " more");
+    }
+    return lines;
   }
 }

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A Hugging Face {@code tokenizer.json}, run by the Rust tokenizers.
  *
- * <p>Text is encoded without added begin or end tokens, while special tokens written in the text are
- * recognised. Safe for use by several threads; the native memory ends with {@link #close}.
+ * <p>Text is encoded without added begin or end tokens, while special tokens written in the text
+ * are recognised. Safe for use by several threads; the native memory ends with {@link #close}.
  */
 public final class HfTokenizer implements AutoCloseable {
   private static final TokenizersLibrary NATIVE = TokenizersLibrary.LIB;
@@ -98,8 +98,8 @@ public final class HfTokenizer implements AutoCloseable {
   }
 
   /**
-   * An upper bound of {@code encode(text).length} without tokenizing, or -1 if this kind of tokenizer
-   * has none.
+   * An upper bound of {@code encode(text).length} without tokenizing, or -1 if this kind of
+   * tokenizer has none.
    */
   public int maxTokens(String text) {
     TokenizerFiles.ByteBound bound = files.byteBound();

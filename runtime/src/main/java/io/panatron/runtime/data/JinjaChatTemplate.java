@@ -79,8 +79,7 @@ public final class JinjaChatTemplate implements ChatTemplate {
   private record Span(int start, int contentEnd) {}
 
   /** Null when the whole rendering does not continue the renderings of the prefixes. */
-  private @Nullable Span byPrefixes(
-      List<Message> messages, int i, String whole, String suffix) {
+  private @Nullable Span byPrefixes(List<Message> messages, int i, String whole, String suffix) {
     List<Message> before = messages.subList(0, i);
     if (before.isEmpty()) {
       return null; // most templates look at the first message and fail on none
@@ -89,8 +88,7 @@ public final class JinjaChatTemplate implements ChatTemplate {
     if (!whole.startsWith(prompt) || prompt.equals(text(before, false))) {
       return null;
     }
-    String answered =
-        i == messages.size() - 1 ? whole : text(messages.subList(0, i + 1), false);
+    String answered = i == messages.size() - 1 ? whole : text(messages.subList(0, i + 1), false);
     int contentEnd = answered.length() - suffix.length();
     return whole.startsWith(answered) && answered.endsWith(suffix) && contentEnd >= prompt.length()
         ? new Span(prompt.length(), contentEnd)
@@ -108,8 +106,7 @@ public final class JinjaChatTemplate implements ChatTemplate {
     List<Message> upTo = messages.subList(0, i + 1);
     String closed = text(upTo, false);
     String inviting = text(upTo, true);
-    String invitation =
-        inviting.startsWith(closed) ? inviting.substring(closed.length()) : "";
+    String invitation = inviting.startsWith(closed) ? inviting.substring(closed.length()) : "";
     int start;
     if (invitation.isEmpty()) {
       start = common == around[0].length() ? common : -1;
@@ -166,7 +163,10 @@ public final class JinjaChatTemplate implements ChatTemplate {
 
   private static TemplateException lost(int i, String why) {
     return new TemplateException(
-        "has an answer, message " + (i + 1) + ", whose place in the rendering is unclear: " + why
+        "has an answer, message "
+            + (i + 1)
+            + ", whose place in the rendering is unclear: "
+            + why
             + "; use --template chatml");
   }
 

@@ -49,7 +49,8 @@ final class JsonlFile implements AutoCloseable {
       if (e instanceof RuntimeException runtime) {
         throw runtime;
       }
-      throw new UserError("the data set " + path + " cannot be read (" + e + "); check the disk", e);
+      throw new UserError(
+          "the data set " + path + " cannot be read (" + e + "); check the disk", e);
     }
   }
 

@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
  * One message of a conversation.
  *
  * @param role {@code system}, {@code user} or {@code assistant}
- * @param loss the row's own word on whether the content is trained; null leaves it to the loss scale
+ * @param loss the row's own word on whether the content is trained; null leaves it to the loss
+ *     scale
  */
 public record Message(String role, String content, @Nullable Boolean loss) {
   public Message(String role, String content) {

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * {@code --use_chat_template false}: the contents alone, one after the other, each answer followed by
- * the tokenizer's end token. Pre-training text is one answer.
+ * {@code --use_chat_template false}: the contents alone, one after the other, each answer followed
+ * by the tokenizer's end token. Pre-training text is one answer.
  *
  * @param end the end token's text
  */

@@ -26,7 +26,8 @@ final class RowParser {
   }
 
   private static final Set<String> ROLES = Set.of("system", "user", "assistant");
-  private static final List<String> TEXT_COLUMNS = List.of("text", "content", "completion", "response");
+  private static final List<String> TEXT_COLUMNS =
+      List.of("text", "content", "completion", "response");
   private static final int MAX_DEPTH = 64;
 
   private final ObjectMapper json =
@@ -100,7 +101,9 @@ final class RowParser {
     List<Message> messages = messages(row.get("messages"));
     if (!messages.getLast().isAssistant()) {
       throw new BadRow(
-          "ends with a message of '" + messages.getLast().role() + "'; the last must be 'assistant'");
+          "ends with a message of '"
+              + messages.getLast().role()
+              + "'; the last must be 'assistant'");
     }
     if (system != null && !messages.getFirst().role().equals("system")) {
       messages.addFirst(new Message("system", system));

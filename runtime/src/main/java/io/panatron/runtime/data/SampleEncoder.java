@@ -6,8 +6,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tokenizes rows: renders them, tokenizes context and trained parts apart, and sets the loss weights.
- * Safe for use by several threads.
+ * Tokenizes rows: renders them, tokenizes context and trained parts apart, and sets the loss
+ * weights. Safe for use by several threads.
  */
 public final class SampleEncoder {
   private final HfTokenizer tokenizer;
@@ -18,7 +18,8 @@ public final class SampleEncoder {
   /**
    * Makes an encoder.
    *
-   * @param plainBegin whether plain text starts with the begin token where the tokenizer asks for it
+   * @param plainBegin whether plain text starts with the begin token where the tokenizer asks for
+   *     it
    */
   public SampleEncoder(
       HfTokenizer tokenizer, ChatTemplate template, LossScale lossScale, boolean plainBegin) {

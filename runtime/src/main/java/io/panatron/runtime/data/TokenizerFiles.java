@@ -143,7 +143,8 @@ record TokenizerFiles(
 
   /**
    * A byte-level BPE makes at most one token of each byte; NFC lengthens UTF-8 text at most three
-   * times (Unicode Standard Annex 15, maximum expansion factors). Everything else has no bound here.
+   * times (Unicode Standard Annex 15, maximum expansion factors). Everything else has no bound
+   * here.
    */
   private static @Nullable ByteBound bound(JsonNode tokenizer) {
     JsonNode model = tokenizer.path("model");

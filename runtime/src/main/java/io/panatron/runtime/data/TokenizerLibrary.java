@@ -81,8 +81,7 @@ final class TokenizerLibrary {
   }
 
   /** Writes to a name of its own and renames, so that concurrent starts never see half a file. */
-  private static Path unpack(ClassLoader loader, String resource, Path folder)
-      throws IOException {
+  private static Path unpack(ClassLoader loader, String resource, Path folder) throws IOException {
     Path target = folder.resolve("tokenizers-" + VERSION).resolve(FILE);
     try (InputStream in = loader.getResourceAsStream(resource)) {
       if (in == null) {

@@ -65,7 +65,7 @@ public record LoadedModel(
           new WeightInitializer(backend, config, options.seed()).initialize(model.store, scratch);
         } else {
           new WeightTransfer(backend, config)
-              .load(weights.tensors(), model.store, model.store.values(), scratch);
+              .load(weights.tensors(), "", model.store, model.store.values(), scratch);
         }
       }
       return model;

@@ -12,6 +12,7 @@ import io.panatron.runtime.nn.AttentionBlock;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.LinearLayer;
 import io.panatron.runtime.nn.MlpBlock;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.ArrayList;
@@ -28,9 +29,9 @@ public final class ModelBuilder {
   }
 
   /** The parameters that a model needs, in the order of the weight files. */
-  public static List<ParameterStore.Spec> specs(ModelConfig config) {
+  public static List<FlatLayout.Spec> specs(ModelConfig config) {
     return ParameterLayout.of(config).stream()
-        .map(layout -> new ParameterStore.Spec(layout.name(), Shape.of(layout.shape())))
+        .map(layout -> new FlatLayout.Spec(layout.name(), Shape.of(layout.shape())))
         .toList();
   }
 

@@ -4,6 +4,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import io.panatron.runtime.checkpoint.SafetensorsTensor;
 import io.panatron.runtime.checkpoint.TensorSource;
@@ -13,6 +14,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -36,19 +38,26 @@ public final class WeightTransfer {
    * Overwrites a flat tensor of the store's layout with the tensors of a file, converting their
    * dtype.
    *
-   * @param tensors by Hugging Face name; must hold every part with its shape
+   * @param tensors by Hugging Face name behind {@code prefix}; must hold every part with its shape
    */
   public void load(
       Map<String, SafetensorsTensor> tensors,
+      String prefix,
       ParameterStore store,
       Tensor flat,
       MemoryScope scratch) {
     for (ParameterLayout layout : layouts) {
       Tensor parameter = store.view(flat, layout.name());
       for (ParameterLayout.Part part : layout.parts()) {
-        SafetensorsTensor tensor = tensors.get(part.hfName());
-        if (tensor == null) {
-          throw new IllegalArgumentException("the file lacks " + part.hfName());
+        SafetensorsTensor tensor = tensors.get(prefix + part.hfName());
+        if (tensor == null || !Arrays.equals(tensor.shape(), layout.shape(part))) {
+          throw new UserError(
+              "the file has no tensor "
+                  + prefix
+                  + part.hfName()
+                  + " of shape "
+                  + Arrays.toString(layout.shape(part))
+                  + "; it belongs to another model");
         }
         Tensor target = parameter.slice(part.firstRow(), part.rows());
         upload(tensor, target.reshape(target.elements()), scratch);
@@ -58,6 +67,11 @@ public final class WeightTransfer {
 
   /** The tensors of a flat buffer of the store's layout, to be saved in the buffer's own dtype. */
   public List<TensorSource> sources(ParameterStore store, Tensor flat) {
+    return sources(store, flat, "");
+  }
+
+  /** As {@link #sources(ParameterStore, Tensor)}, with {@code prefix} before each name. */
+  public List<TensorSource> sources(ParameterStore store, Tensor flat, String prefix) {
     List<TensorSource> sources = new ArrayList<>();
     for (ParameterLayout layout : layouts) {
       Tensor parameter = store.view(flat, layout.name());
@@ -65,7 +79,7 @@ public final class WeightTransfer {
         Tensor rows = parameter.slice(part.firstRow(), part.rows());
         sources.add(
             new TensorSource(
-                part.hfName(),
+                prefix + part.hfName(),
                 fileDtype(flat.dtype()),
                 layout.shape(part),
                 out -> download(rows, out)));

@@ -9,6 +9,7 @@ import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.nn.ParameterStore;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -23,7 +24,7 @@ public final class Optimizer {
   private final OptimizerSettings settings;
   private final ParameterStore store;
   private final Tensor mainParameters;
-  private final Map<String, Tensor> state = new LinkedHashMap<>();
+  private final Map<String, Tensor> moments = new LinkedHashMap<>();
   private long steps;
 
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
@@ -36,23 +37,21 @@ public final class Optimizer {
     if (store.values().dtype() == accumulator) {
       mainParameters = store.values();
     } else {
-      mainParameters = run.allocate("main parameters", accumulator, store.elements());
-      state.put("main_param", mainParameters);
+      mainParameters = run.allocate("main parameters", accumulator, store.layout().elements());
       adoptModelValues();
     }
-    switch (settings.kind()) {
-      case ADAM -> {
-        addMoment(run, "exp_avg", accumulator);
-        addMoment(run, "exp_avg_sq", accumulator);
-      }
-      case SGD -> addMoment(run, "momentum_buffer", accumulator);
+    for (String name : momentNames(settings.kind())) {
+      Tensor moment = run.allocate(name, accumulator, store.layout().elements());
+      backend.fill(moment, 0);
+      moments.put(name, moment);
     }
   }
 
-  private void addMoment(MemoryScope run, String name, DType dtype) {
-    Tensor moment = run.allocate(name, dtype, store.elements());
-    backend.fill(moment, 0);
-    state.put(name, moment);
+  static List<String> momentNames(OptimizerSettings.Kind kind) {
+    return switch (kind) {
+      case ADAM -> List.of("exp_avg", "exp_avg_sq");
+      case SGD -> List.of("momentum_buffer");
+    };
   }
 
   /** Sets the main parameters to what the model holds, after weights were loaded. */
@@ -69,9 +68,14 @@ public final class Optimizer {
     }
   }
 
-  /** Flat tensors to save and restore by name: {@code main_param} (if separate) and the moments. */
-  public Map<String, Tensor> state() {
-    return Map.copyOf(state);
+  /** The parameters at full precision, flat; the model's own values if they are that already. */
+  public Tensor mainParameters() {
+    return mainParameters;
+  }
+
+  /** The flat moments by name. */
+  public Map<String, Tensor> moments() {
+    return Map.copyOf(moments);
   }
 
   /** Updates done so far. */
@@ -119,9 +123,9 @@ public final class Optimizer {
   /** One update at {@code rate} with the gradients multiplied by {@code gradientScale}. */
   public void step(double rate, double gradientScale) {
     steps++;
-    long decayed = store.decayedElements();
+    long decayed = store.layout().decayedElements();
     update(rate, gradientScale, settings.weightDecay(), 0, decayed);
-    update(rate, gradientScale, 0, decayed, store.elements() - decayed);
+    update(rate, gradientScale, 0, decayed, store.layout().elements() - decayed);
   }
 
   private void update(
@@ -159,7 +163,7 @@ public final class Optimizer {
   }
 
   private Tensor moment(String name) {
-    @Nullable Tensor moment = state.get(name);
+    @Nullable Tensor moment = moments.get(name);
     if (moment == null) {
       throw new IllegalStateException("this optimizer has no " + name);
     }

@@ -6,6 +6,7 @@ import io.panatron.runtime.observe.CheckpointEvent;
 import io.panatron.runtime.observe.DataWaitEvent;
 import io.panatron.runtime.observe.StepEvent;
 import io.panatron.runtime.optim.LearningRateSchedule;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -114,9 +115,9 @@ public final class Trainer {
   private void save(Progress progress) {
     CheckpointEvent event = new CheckpointEvent();
     event.begin();
-    String folder = checkpoints.save(progress);
+    Path folder = checkpoints.save(progress);
     event.iteration = progress.iteration();
-    event.folder = folder;
+    event.folder = folder.toString();
     event.commit();
     observer.onCheckpoint(progress, folder);
   }

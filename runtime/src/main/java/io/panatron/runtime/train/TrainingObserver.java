@@ -1,5 +1,7 @@
 package io.panatron.runtime.train;
 
+import java.nio.file.Path;
+
 /** Hears of what the training loop does: the log, the terminal. */
 public interface TrainingObserver {
   /**
@@ -14,5 +16,5 @@ public interface TrainingObserver {
   void onEvaluation(Progress progress, double loss, long targetTokens, double seconds);
 
   /** After a checkpoint was committed. */
-  void onCheckpoint(Progress progress, String folder);
+  void onCheckpoint(Progress progress, Path folder);
 }

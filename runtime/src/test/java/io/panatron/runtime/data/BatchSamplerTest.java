@@ -115,10 +115,8 @@ class BatchSamplerTest {
     assertThat(sharded.sampler(1).microBatch(4)).containsExactly(4 + four[2], 4 + four[3]);
     Case global = new Case(9, 2, 2, true, true, false);
     assertThat(global.sampler(1).microBatch(4)).containsExactly(eight[5], eight[7]);
-    assertThat(new Case(9, 2, 2, true, false, true).sampler(1).microBatch(4))
-        .containsExactly(5, 7);
-    assertThat(new Case(9, 2, 2, false, true, true).sampler(1).microBatch(4))
-        .containsExactly(6, 7);
+    assertThat(new Case(9, 2, 2, true, false, true).sampler(1).microBatch(4)).containsExactly(5, 7);
+    assertThat(new Case(9, 2, 2, false, true, true).sampler(1).microBatch(4)).containsExactly(6, 7);
   }
 
   @Test

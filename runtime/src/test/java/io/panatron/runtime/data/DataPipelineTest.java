@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,7 +26,9 @@ class DataPipelineTest {
 
   private static String row(String answer) {
     return "{\"messages\": [{\"role\": \"user\", \"content\": \"Q\"},"
-        + " {\"role\": \"assistant\", \"content\": \"" + answer + "\"}]}";
+        + " {\"role\": \"assistant\", \"content\": \""
+        + answer
+        + "\"}]}";
   }
 
   private Path rows(String name, int n) {
@@ -38,7 +41,8 @@ class DataPipelineTest {
     return DataPipeline.open(settings, tokenizer, new ChatMlTemplate());
   }
 
-  private DataPipeline open(List<String> dataset, double split, Integer max, Truncation t, boolean s) {
+  private DataPipeline open(
+      List<String> dataset, double split, @Nullable Integer max, Truncation t, boolean s) {
     return open(Fixtures.settings(dataset, split, max, t, s));
   }
 
@@ -60,7 +64,9 @@ class DataPipelineTest {
       assertThat(answers(data.training())).containsExactly("a", "b");
       assertThat(data.training().location(1)).isEqualTo(file + ":5");
       assertThat(data.dropped().malformed()).isEqualTo(1);
-      assertThat(data.dropped().reasons()).singleElement().asString()
+      assertThat(data.dropped().reasons())
+          .singleElement()
+          .asString()
           .startsWith(file + ":3 is not valid JSON");
     }
   }
@@ -70,8 +76,18 @@ class DataPipelineTest {
     Path file = Fixtures.write(folder.resolve("a.jsonl"), row("a"), "[]");
     DataSettings strict =
         new DataSettings(
-            false, List.of(file.toString()), List.of(), 0, 42, false, false, null, null,
-            Truncation.DELETE, LossScale.DEFAULT, true);
+            false,
+            List.of(file.toString()),
+            List.of(),
+            0,
+            42,
+            false,
+            false,
+            null,
+            null,
+            Truncation.DELETE,
+            LossScale.DEFAULT,
+            true);
     assertThatThrownBy(() -> open(strict))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(file + ":2 is not a JSON object");
@@ -95,7 +111,8 @@ class DataPipelineTest {
     try (DataPipeline all = open(List.of(file.toString()), 0, 1000, Truncation.DELETE, false)) {
       int longest = all.training().get(1).length();
       assertThat(all.dropped().total()).isZero();
-      try (DataPipeline exact = open(List.of(file.toString()), 0, longest, Truncation.DELETE, false);
+      try (DataPipeline exact =
+              open(List.of(file.toString()), 0, longest, Truncation.DELETE, false);
           DataPipeline less =
               open(List.of(file.toString()), 0, longest - 1, Truncation.DELETE, false)) {
         assertThat(exact.training().size()).isEqualTo(3);
@@ -221,5 +238,43 @@ class DataPipelineTest {
     assertThatThrownBy(() -> Fixtures.settings(List.of("x"), 0, 9, Truncation.SPLIT, false))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("pt only");
+  }
+
+  @Test
+  void aSystemPromptMayLieInATextFile() throws IOException {
+    Path file = Files.writeString(folder.resolve("s.txt"), "Be brief.");
+    assertThat(DataSettings.systemPrompt(file.toString())).isEqualTo("Be brief.");
+    assertThat(DataSettings.systemPrompt("Be long.")).isEqualTo("Be long.");
+    assertThatThrownBy(() -> DataSettings.systemPrompt("missing.txt"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("--system missing.txt cannot be read");
+  }
+
+  @Test
+  void plainTextStartsWithTheBeginTokenWhereTheTokenizerAsksForIt() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    Files.copy(Fixtures.path("qwen3/tokenizer.json"), model.resolve("tokenizer.json"));
+    Path config = model.resolve("tokenizer_config.json");
+    Files.writeString(
+        config,
+        """
+        {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "add_bos_token": true}\
+        """);
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"x\"}");
+    DataSettings settings = Fixtures.preTraining(file, null, Truncation.DELETE);
+    try (HfTokenizer begins = HfTokenizer.open(model);
+        DataPipeline data =
+            DataPipeline.open(
+                settings, begins, ChatTemplates.choose(null, false, begins, Fixtures.NOW))) {
+      assertThat(begins.decode(data.training().get(0).ids(), false))
+          .isEqualTo("<|endoftext|>x<|im_end|>");
+    }
+    Files.writeString(config, "{\"eos_token\": \"<|im_end|>\", \"add_bos_token\": true}");
+    try (HfTokenizer lacking = HfTokenizer.open(model)) {
+      assertThatThrownBy(
+              () -> DataPipeline.open(settings, lacking, new PlainTemplate("<|im_end|>")))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("names no bos_token");
+    }
   }
 }

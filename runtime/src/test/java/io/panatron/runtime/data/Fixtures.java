@@ -6,11 +6,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
+import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** The test resources of this package. */
 public final class Fixtures {
@@ -22,7 +25,8 @@ public final class Fixtures {
 
   public static Path path(String name) {
     try {
-      return Path.of(Fixtures.class.getResource("/data/" + name).toURI());
+      URL url = Objects.requireNonNull(Fixtures.class.getResource("/data/" + name), name);
+      return Path.of(url.toURI());
     } catch (URISyntaxException e) {
       throw new IllegalArgumentException(e);
     }
@@ -45,16 +49,41 @@ public final class Fixtures {
   }
 
   static DataSettings settings(
-      List<String> dataset, double split, Integer maxLength, Truncation truncation, boolean shuffle) {
+      List<String> dataset,
+      double split,
+      @Nullable Integer maxLength,
+      Truncation truncation,
+      boolean shuffle) {
     return new DataSettings(
-        false, dataset, List.of(), split, 42, shuffle, false, null, maxLength, truncation,
-        LossScale.DEFAULT, false);
+        false,
+        dataset,
+        List.of(),
+        split,
+        42,
+        shuffle,
+        false,
+        null,
+        maxLength,
+        truncation,
+        LossScale.DEFAULT,
+        false);
   }
 
-  static DataSettings preTraining(Path dataset, Integer maxLength, Truncation truncation) {
+  static DataSettings preTraining(
+      Path dataset, @Nullable Integer maxLength, Truncation truncation) {
     return new DataSettings(
-        true, List.of(dataset.toString()), List.of(), 0, 42, false, false, null, maxLength,
-        truncation, LossScale.ALL, false);
+        true,
+        List.of(dataset.toString()),
+        List.of(),
+        0,
+        42,
+        false,
+        false,
+        null,
+        maxLength,
+        truncation,
+        LossScale.ALL,
+        false);
   }
 
   static Path write(Path file, String... lines) {

@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -15,12 +16,22 @@ class GoldenTokensTest {
     "qwen3, default, chatml", "qwen3, last_round, chatml", "qwen3, last_round,",
     "llama3, default, chatml", "llama3, last_round, chatml", "llama3, default,",
   })
-  void idsAndMasksAreExact(String model, String lossScale, String template) {
+  void idsAndMasksAreExact(String model, String lossScale, @Nullable String template) {
     DataSettings base = Fixtures.settings(Fixtures.path(model + "/train.jsonl"));
     DataSettings settings =
         new DataSettings(
-            false, base.dataset(), base.valDataset(), 0, 42, false, false, null, null,
-            Truncation.DELETE, LossScale.parse(lossScale), true);
+            false,
+            base.dataset(),
+            base.valDataset(),
+            0,
+            42,
+            false,
+            false,
+            null,
+            null,
+            Truncation.DELETE,
+            LossScale.parse(lossScale),
+            true);
     try (HfTokenizer tokenizer = Fixtures.tokenizer(model);
         DataPipeline data =
             DataPipeline.open(

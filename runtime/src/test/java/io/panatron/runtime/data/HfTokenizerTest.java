@@ -72,7 +72,8 @@ class HfTokenizerTest {
             """
             {"eos_token": {"content": "<|im_end|>"}, "bos_token": "<|endoftext|>", "add_bos_token": true,
              "chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}],
-             "added_tokens_decoder": {"380": {"content": "<|more|>"}}}""")) {
+             "added_tokens_decoder": {"380": {"content": "<|more|>"}}}\
+            """)) {
       assertThat(tokenizer.eosId()).hasValue(375);
       assertThat(tokenizer.bosId()).hasValue(373);
       assertThat(tokenizer.padId()).hasValue(375);

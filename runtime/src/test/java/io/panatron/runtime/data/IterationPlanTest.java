@@ -4,11 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.panatron.runtime.UserError;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class IterationPlanTest {
   private static IterationPlan plan(
-      int train, int validation, int micro, int ranks, int global, Integer iters, Integer epochs) {
+      int train,
+      int validation,
+      int micro,
+      int ranks,
+      int global,
+      @Nullable Integer iters,
+      @Nullable Integer epochs) {
     return IterationPlan.of(
         new IterationPlan.Request(train, validation, micro, ranks, global, iters, epochs, -1));
   }

@@ -20,7 +20,8 @@ class JinjaChatTemplateTest {
   private static JinjaChatTemplate of(String source) {
     return new JinjaChatTemplate(
         JinjaTemplate.parse(source, Fixtures.NOW),
-        Map.of("bos_token", "<|begin_of_text|>", "eos_token", "</s>", "date_string", "26 Jul 2024"));
+        Map.of(
+            "bos_token", "<|begin_of_text|>", "eos_token", "</s>", "date_string", "26 Jul 2024"));
   }
 
   private static JinjaChatTemplate file(String name) throws IOException {
@@ -52,7 +53,8 @@ class JinjaChatTemplateTest {
       golden
           .get("conversations")
           .get(c.get("conversation").asInt())
-          .forEach(m -> messages.add(new Message(m.get("role").asText(), m.get("content").asText())));
+          .forEach(
+              m -> messages.add(new Message(m.get("role").asText(), m.get("content").asText())));
       if (c.get("add_generation_prompt").asBoolean()) {
         assertThat(file(name).renderPrompt(messages)).isEqualTo(c.get("expected").asText());
         continue;

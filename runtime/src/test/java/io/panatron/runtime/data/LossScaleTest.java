@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.panatron.runtime.UserError;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -13,7 +14,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LossScaleTest {
 
   /** One digit for each of: context, first answer, its end, context, second answer, its end. */
-  private static String weights(LossScale scale, Boolean first, Boolean second) {
+  private static String weights(
+      LossScale scale, @Nullable Boolean first, @Nullable Boolean second) {
     List<Message> messages =
         List.of(
             new Message("user", "Q"),
@@ -39,7 +41,7 @@ class LossScaleTest {
         "ALL,        false, true,  101111",
       })
   void anAnswersOwnLossDecidesForItsContent(
-      LossScale scale, Boolean first, Boolean second, String expected) {
+      LossScale scale, @Nullable Boolean first, @Nullable Boolean second, String expected) {
     assertThat(weights(scale, first, second)).isEqualTo(expected);
   }
 

@@ -11,64 +11,20 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Reads expressions with Jinja2's precedence: {@code if}, or, and, not, comparison, +, ~, *, **. */
-class ExpressionParser {
+/**
+ * Reads expressions with Jinja2's precedence: {@code if}, or, and, not, comparison, +, ~, *, **.
+ */
+class ExpressionParser extends TokenCursor {
   private static final Set<String> NO_TEST_ARGUMENT =
       Set.of("else", "or", "and", "if", "is", "in", "not");
 
   /** Deeper nesting than any template needs would exhaust the stack of the reading thread. */
   private static final int MAX_DEPTH = 200;
 
-  private final List<Token> tokens;
-  private int at;
   private int depth;
 
   ExpressionParser(List<Token> tokens) {
-    this.tokens = tokens;
-  }
-
-  // ---- tokens ----
-
-  final Token peek() {
-    return tokens.get(at);
-  }
-
-  final Token next() {
-    Token t = tokens.get(at);
-    if (t.kind() != Kind.END) {
-      at++;
-    }
-    return t;
-  }
-
-  final boolean accept(Kind kind, String text) {
-    if (peek().is(kind, text)) {
-      at++;
-      return true;
-    }
-    return false;
-  }
-
-  final boolean acceptOperator(String text) {
-    return accept(Kind.OPERATOR, text);
-  }
-
-  final void expectOperator(String text) {
-    if (!acceptOperator(text)) {
-      throw error("expected '" + text + "' but found '" + peek().text() + "'");
-    }
-  }
-
-  final String expectName() {
-    Token t = next();
-    if (t.kind() != Kind.NAME) {
-      throw error("expected a name but found '" + t.text() + "'");
-    }
-    return t.text();
-  }
-
-  final JinjaException error(String what) {
-    return new JinjaException("line " + peek().line() + ": " + what);
+    super(tokens);
   }
 
   /** Puts the line before an error of rendering, once. */
@@ -84,8 +40,6 @@ class ExpressionParser {
       }
     };
   }
-
-  // ---- grammar ----
 
   final Expression expression() {
     if (++depth > MAX_DEPTH) {
@@ -119,7 +73,7 @@ class ExpressionParser {
       }
       items.add(expression());
     }
-    return list(items);
+    return tuple(items);
   }
 
   final Expression or() {
@@ -177,8 +131,9 @@ class ExpressionParser {
         operators.add(next().text());
       } else if (accept(Kind.NAME, "in")) {
         operators.add("in");
-      } else if (t.is(Kind.NAME, "not") && tokens.get(at + 1).is(Kind.NAME, "in")) {
-        at += 2;
+      } else if (t.is(Kind.NAME, "not") && afterNext().is(Kind.NAME, "in")) {
+        next();
+        next();
         operators.add("not in");
       } else {
         break;
@@ -293,7 +248,7 @@ class ExpressionParser {
 
   private Expression parenthesis() {
     if (acceptOperator(")")) {
-      return list(List.of());
+      return tuple(List.of());
     }
     Expression first = expression();
     if (acceptOperator(")")) {
@@ -302,7 +257,7 @@ class ExpressionParser {
     expectOperator(",");
     List<Expression> all = new ArrayList<>(List.of(first));
     all.addAll(items(")"));
-    return list(all);
+    return tuple(all);
   }
 
   private List<Expression> items(String close) {
@@ -317,6 +272,11 @@ class ExpressionParser {
       items.add(expression());
     }
     return items;
+  }
+
+  private static Expression tuple(List<Expression> items) {
+    Expression list = list(items);
+    return s -> new Python.Tuple(Python.iterate(list.value(s)));
   }
 
   private static Expression list(List<Expression> items) {
@@ -452,7 +412,7 @@ class ExpressionParser {
         }
       }
       first = false;
-      if (peek().kind() == Kind.NAME && tokens.get(at + 1).is(Kind.OPERATOR, "=")) {
+      if (peek().kind() == Kind.NAME && afterNext().is(Kind.OPERATOR, "=")) {
         String name = expectName();
         expectOperator("=");
         keywords.put(name, expression());
@@ -487,8 +447,7 @@ class ExpressionParser {
     if (!Filters.NAMES.contains(name)) {
       throw error("the filter '" + name + "' is not supported");
     }
-    Arguments arguments =
-        acceptOperator("(") ? arguments() : new Arguments(List.of(), Map.of());
+    Arguments arguments = acceptOperator("(") ? arguments() : new Arguments(List.of(), Map.of());
     return located(
         line,
         s -> Filters.apply(name, object.value(s), arguments.positional(s), arguments.named(s)));

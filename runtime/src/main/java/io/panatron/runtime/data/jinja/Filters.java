@@ -14,10 +14,43 @@ import org.jspecify.annotations.Nullable;
 final class Filters {
   static final Set<String> NAMES =
       Set.of(
-          "trim", "length", "count", "tojson", "upper", "lower", "title", "capitalize", "default",
-          "d", "join", "list", "first", "last", "map", "select", "reject", "selectattr",
-          "rejectattr", "replace", "string", "int", "float", "items", "dictsort", "unique",
-          "reverse", "sort", "safe", "escape", "e", "indent", "abs", "round", "sum", "min", "max");
+          "trim",
+          "length",
+          "count",
+          "tojson",
+          "upper",
+          "lower",
+          "title",
+          "capitalize",
+          "default",
+          "d",
+          "join",
+          "list",
+          "first",
+          "last",
+          "map",
+          "select",
+          "reject",
+          "selectattr",
+          "rejectattr",
+          "replace",
+          "string",
+          "int",
+          "float",
+          "items",
+          "dictsort",
+          "unique",
+          "reverse",
+          "sort",
+          "safe",
+          "escape",
+          "e",
+          "indent",
+          "abs",
+          "round",
+          "sum",
+          "min",
+          "max");
 
   private Filters() {}
 
@@ -27,7 +60,8 @@ final class Filters {
       List<@Nullable Object> arguments,
       Map<String, @Nullable Object> named) {
     return switch (name) {
-      case "trim" -> StringMethods.strip(Python.str(v), option(arguments, 0, named, "chars"), true, true);
+      case "trim" ->
+          StringMethods.strip(Python.str(v), option(arguments, 0, named, "chars"), true, true);
       case "length", "count" -> Python.length(v);
       case "tojson" -> json(v, arguments, named);
       case "upper" -> Python.str(v).toUpperCase(Locale.ROOT);
@@ -65,7 +99,8 @@ final class Filters {
       case "items" -> v instanceof Undefined ? List.of() : Members.items(mapping(v));
       case "dictsort" -> {
         List<@Nullable Object> pairs = Members.items(mapping(v));
-        pairs.sort(Comparator.comparing(p -> Python.str(((List<?>) p).get(0)).toLowerCase(Locale.ROOT)));
+        pairs.sort(
+            Comparator.comparing(p -> Python.str(((List<?>) p).get(0)).toLowerCase(Locale.ROOT)));
         yield pairs;
       }
       case "unique" -> {
@@ -85,7 +120,8 @@ final class Filters {
       case "safe" -> v;
       case "escape", "e" -> escape(Python.str(v));
       case "indent" -> indent(Python.str(v), arguments, named);
-      case "abs" -> v instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Python.toLong(v));
+      case "abs" ->
+          v instanceof Double d ? (Object) Math.abs(d) : (Object) Math.abs(Python.toLong(v));
       case "round" -> {
         Object digits = option(arguments, 0, named, "precision");
         double scale = Math.pow(10, digits == null ? 0 : Python.toLong(digits));
@@ -147,7 +183,10 @@ final class Filters {
     for (Object item : Python.iterate(v)) {
       if (named.containsKey("attribute")) {
         Object value = path(item, named.get("attribute"));
-        mapped.add(value instanceof Undefined && named.containsKey("default") ? named.get("default") : value);
+        mapped.add(
+            value instanceof Undefined && named.containsKey("default")
+                ? named.get("default")
+                : value);
       } else {
         String filter = Python.str(Members.argument("map", arguments, 0));
         if (!NAMES.contains(filter)) {

@@ -10,8 +10,8 @@ import java.util.List;
  *
  * <p>White space follows Jinja2 with {@code trim_blocks} and {@code lstrip_blocks} on and {@code
  * keep_trailing_newline} off, the settings of transformers: one newline after a block or comment
- * tag goes away, as do blanks between the start of a line and such a tag; {@code -} strips all white
- * space on its side and {@code +} keeps it.
+ * tag goes away, as do blanks between the start of a line and such a tag; {@code -} strips all
+ * white space on its side and {@code +} keeps it.
  */
 final class JinjaLexer {
   /** What a token is. Operators, brackets and tag delimiters are all {@code OPERATOR}. */
@@ -154,16 +154,15 @@ final class JinjaLexer {
     } else if (text.startsWith("\n")) {
       text = text.substring(1);
     }
-    text =
-        close.group(1).equals("-")
-            ? text.stripTrailing()
-            : stripLineStart(text, close.start());
+    text = close.group(1).equals("-") ? text.stripTrailing() : stripLineStart(text, close.start());
     addText(text, line);
     advanceTo(close.end());
     return close.group(2).isEmpty() ? ' ' : close.group(2).charAt(0);
   }
 
-  /** Reads the tokens of one tag up to and including its end; returns the end's white space mark. */
+  /**
+   * Reads the tokens of one tag up to and including its end; returns the end's white space mark.
+   */
   private char tag(boolean block) {
     tokens.add(new Token(block ? Kind.BLOCK_BEGIN : Kind.OUTPUT_BEGIN, "", line));
     String closing = block ? "%}" : "}}";

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A chat template, read once and rendered often, from any number of threads.
  *
- * <p>Source: Jinja2's template designer documentation, and transformers'
- * {@code utils/chat_template_utils.py} for the settings and the added functions.
+ * <p>Source: Jinja2's template designer documentation, and transformers' {@code
+ * utils/chat_template_utils.py} for the settings and the added functions.
  */
 public final class JinjaTemplate {
   private static final int MAX_RANGE = 1_000_000;

@@ -104,9 +104,7 @@ final class Members {
           };
       case "count" ->
           (arguments, named) ->
-              list.stream()
-                  .filter(x -> Python.equal(x, argument("count", arguments, 0)))
-                  .count();
+              list.stream().filter(x -> Python.equal(x, argument("count", arguments, 0))).count();
       case "copy" -> (arguments, named) -> new ArrayList<@Nullable Object>(list);
       case "append", "extend", "insert", "pop", "remove", "sort", "reverse", "clear" ->
           immutable(name);
@@ -123,13 +121,12 @@ final class Members {
 
   static List<@Nullable Object> items(Map<?, ?> map) {
     List<@Nullable Object> pairs = new ArrayList<>();
-    map.forEach(
-        (k, x) -> {
-          List<@Nullable Object> pair = new ArrayList<>();
-          pair.add(k);
-          pair.add(x);
-          pairs.add(pair);
-        });
+    map.forEach((k, x) -> {
+      List<@Nullable Object> pair = new ArrayList<>();
+      pair.add(k);
+      pair.add(x);
+      pairs.add(new Python.Tuple(pair));
+    });
     return pairs;
   }
 

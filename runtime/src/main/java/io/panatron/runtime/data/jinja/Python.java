@@ -13,6 +13,15 @@ import org.jspecify.annotations.Nullable;
  * Double, String, List and Map. Strings are indexed by code point, as Python does.
  */
 final class Python {
+  /** A tuple: a list that prints with parentheses. */
+  static final class Tuple extends ArrayList<@Nullable Object> {
+    private static final long serialVersionUID = 1L;
+
+    Tuple(List<@Nullable Object> items) {
+      super(items);
+    }
+  }
+
   private Python() {}
 
   static boolean truth(@Nullable Object v) {
@@ -168,20 +177,22 @@ final class Python {
       case Boolean b -> b ? "True" : "False";
       case Double d -> number(d);
       case List<?> list -> {
-        StringBuilder text = new StringBuilder("[");
+        boolean tuple = list instanceof Tuple;
+        StringBuilder text = new StringBuilder(tuple ? "(" : "[");
         for (Object item : list) {
           text.append(text.length() > 1 ? ", " : "").append(repr(item));
         }
-        yield text.append(']').toString();
+        yield text.append(tuple && list.size() == 1 ? "," : "")
+            .append(tuple ? ')' : ']')
+            .toString();
       }
       case Map<?, ?> map -> {
         StringBuilder text = new StringBuilder("{");
-        map.forEach(
-            (k, x) ->
-                text.append(text.length() > 1 ? ", " : "")
-                    .append(repr(k))
-                    .append(": ")
-                    .append(repr(x)));
+        map.forEach((k, x) ->
+            text.append(text.length() > 1 ? ", " : "")
+                .append(repr(k))
+                .append(": ")
+                .append(repr(x)));
         yield text.append('}').toString();
       }
       case Long n -> n.toString();
@@ -234,8 +245,7 @@ final class Python {
       return plain.indexOf('.') < 0 ? plain + ".0" : plain;
     }
     String digits = exact.unscaledValue().abs().toString();
-    String mantissa =
-        digits.length() == 1 ? digits : digits.charAt(0) + "." + digits.substring(1);
+    String mantissa = digits.length() == 1 ? digits : digits.charAt(0) + "." + digits.substring(1);
     return (d < 0 ? "-" : "")
         + mantissa
         + String.format("e%s%02d", exponent < 0 ? "-" : "+", Math.abs(exponent));

@@ -12,14 +12,38 @@ import org.jspecify.annotations.Nullable;
 final class StringMethods {
   static final Set<String> NAMES =
       Set.of(
-          "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith",
-          "upper", "lower", "title", "capitalize", "replace", "join", "find", "rfind", "count",
-          "removeprefix", "removesuffix", "isdigit", "isalpha", "isspace", "isupper", "islower");
+          "strip",
+          "lstrip",
+          "rstrip",
+          "split",
+          "rsplit",
+          "splitlines",
+          "startswith",
+          "endswith",
+          "upper",
+          "lower",
+          "title",
+          "capitalize",
+          "replace",
+          "join",
+          "find",
+          "rfind",
+          "count",
+          "removeprefix",
+          "removesuffix",
+          "isdigit",
+          "isalpha",
+          "isspace",
+          "isupper",
+          "islower");
 
   private StringMethods() {}
 
   static @Nullable Object call(
-      String s, String name, List<@Nullable Object> arguments, Map<String, @Nullable Object> named) {
+      String s,
+      String name,
+      List<@Nullable Object> arguments,
+      Map<String, @Nullable Object> named) {
     return switch (name) {
       case "strip" -> strip(s, optional(arguments, 0), true, true);
       case "lstrip" -> strip(s, optional(arguments, 0), true, false);

@@ -44,19 +44,17 @@ final class TemplateParser extends ExpressionParser {
       Token t = next();
       switch (t.kind()) {
         case TEXT ->
-            statements.add(
-                (s, out) -> {
-                  out.append(t.text());
-                  return Flow.NEXT;
-                });
+            statements.add((s, out) -> {
+              out.append(t.text());
+              return Flow.NEXT;
+            });
         case OUTPUT_BEGIN -> {
           Expression e = tuple();
           endOutput();
-          statements.add(
-              (s, out) -> {
-                out.append(Python.str(e.value(s)));
-                return Flow.NEXT;
-              });
+          statements.add((s, out) -> {
+            out.append(Python.str(e.value(s)));
+            return Flow.NEXT;
+          });
         }
         case BLOCK_BEGIN -> {
           if (peek().kind() == Kind.NAME && ends.contains(peek().text())) {
@@ -67,7 +65,8 @@ final class TemplateParser extends ExpressionParser {
         }
         case END -> {
           if (!ends.isEmpty()) {
-            throw error("the template ends where one of " + new java.util.TreeSet<>(ends) + " is missing");
+            throw error(
+                "the template ends where one of " + new java.util.TreeSet<>(ends) + " is missing");
           }
           blocks--;
           return sequence(statements);
@@ -228,8 +227,7 @@ final class TemplateParser extends ExpressionParser {
   }
 
   /** The variable {@code loop}. */
-  private record LoopState(List<@Nullable Object> values, int index)
-      implements Members.Attributes {
+  private record LoopState(List<@Nullable Object> values, int index) implements Members.Attributes {
     @Override
     public @Nullable Object attribute(String name) {
       int n = values.size();

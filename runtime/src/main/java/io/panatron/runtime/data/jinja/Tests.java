@@ -11,9 +11,33 @@ import org.jspecify.annotations.Nullable;
 final class Tests {
   static final Set<String> NAMES =
       Set.of(
-          "defined", "undefined", "none", "boolean", "true", "false", "string", "number",
-          "integer", "float", "mapping", "sequence", "iterable", "callable", "odd", "even",
-          "divisibleby", "equalto", "eq", "ne", "lt", "le", "gt", "ge", "in", "upper", "lower",
+          "defined",
+          "undefined",
+          "none",
+          "boolean",
+          "true",
+          "false",
+          "string",
+          "number",
+          "integer",
+          "float",
+          "mapping",
+          "sequence",
+          "iterable",
+          "callable",
+          "odd",
+          "even",
+          "divisibleby",
+          "equalto",
+          "eq",
+          "ne",
+          "lt",
+          "le",
+          "gt",
+          "ge",
+          "in",
+          "upper",
+          "lower",
           "sameas");
 
   private Tests() {}
@@ -32,10 +56,7 @@ final class Tests {
       case "float" -> v instanceof Double;
       case "mapping" -> v instanceof Map;
       case "sequence", "iterable" ->
-          v instanceof String
-              || v instanceof List
-              || v instanceof Map
-              || v instanceof Undefined;
+          v instanceof String || v instanceof List || v instanceof Map || v instanceof Undefined;
       case "callable" -> v instanceof Callable;
       case "odd" -> Math.floorMod(Python.toLong(v), 2) == 1;
       case "even" -> Math.floorMod(Python.toLong(v), 2) == 0;

@@ -9,8 +9,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -37,7 +39,7 @@ class JinjaTemplateTest {
   private static void check(JsonNode c, JsonNode conversation) throws IOException {
     String source =
         Files.readString(Fixtures.path("jinja/" + c.get("template").asText() + ".jinja"));
-    Map<String, Object> variables = new HashMap<>();
+    Map<String, @Nullable Object> variables = new HashMap<>();
     variables.put("messages", Fixtures.JSON.convertValue(conversation, List.class));
     variables.put("add_generation_prompt", c.get("add_generation_prompt").asBoolean());
     variables.put("bos_token", "<|begin_of_text|>");
@@ -52,6 +54,30 @@ class JinjaTemplateTest {
     } else {
       assertThat(template.render(variables)).isEqualTo(c.get("expected").asText());
     }
+  }
+
+  @Test
+  void expressionsFollowPython() {
+    List<Map<String, String>> messages =
+        List.of(message("user", "héllo"), message("assistant", "b"), message("user", "c"));
+    Map<String, @Nullable Object> variables = new HashMap<>();
+    variables.put("msgs", messages);
+    variables.put("x", null);
+    JsonNode cases = Fixtures.json("jinja/expressions.json");
+    assertThat(cases).hasSize(38);
+    for (JsonNode c : cases) {
+      String source = c.get("source").asText();
+      assertThat(JinjaTemplate.parse(source, Fixtures.NOW).render(variables))
+          .as(source)
+          .isEqualTo(c.get("expected").asText());
+    }
+  }
+
+  private static Map<String, String> message(String role, String content) {
+    Map<String, String> message = new LinkedHashMap<>(); // printed in this order
+    message.put("role", role);
+    message.put("content", content);
+    return message;
   }
 
   private static String render(String source) {

@@ -1,0 +1,95 @@
+package io.panatron.runtime.optim;
+
+import io.panatron.kernels.DType;
+import io.panatron.runtime.nn.FlatLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * The memory that lives as long as a run, known before anything is allocated: parameters, gradients
+ * and optimizer state, tensor by tensor.
+ *
+ * @param entries in the order of the model's parameters
+ */
+public record MemoryPlan(List<Entry> entries) {
+  private static final double MIB = 1 << 20;
+
+  /**
+   * One tensor.
+   *
+   * @param purpose parameters, gradients, main_param, exp_avg, …
+   * @param bytes of the tensor and of the gap behind it
+   */
+  public record Entry(String purpose, String name, String shape, DType dtype, long bytes) {}
+
+  public MemoryPlan {
+    entries = List.copyOf(entries);
+  }
+
+  /** The plan of training parameters with an optimizer. */
+  public static MemoryPlan of(
+      List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings.Kind optimizer) {
+    DType accumulator = dtype.accumulator();
+    List<Entry> entries = new ArrayList<>();
+    add(entries, "parameters", dtype, specs);
+    add(entries, "gradients", accumulator, specs);
+    if (dtype != accumulator) {
+      add(entries, "main_param", accumulator, specs);
+    }
+    for (String moment : Optimizer.momentNames(optimizer)) {
+      add(entries, moment, accumulator, specs);
+    }
+    return new MemoryPlan(entries);
+  }
+
+  private static void add(
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs) {
+    for (FlatLayout.Spec spec : specs) {
+      long bytes = FlatLayout.paddedElements(spec.shape()) * dtype.bytes();
+      entries.add(new Entry(purpose, spec.name(), spec.shape().toString(), dtype, bytes));
+    }
+  }
+
+  /** Bytes of all entries. */
+  public long bytes() {
+    return entries.stream().mapToLong(Entry::bytes).sum();
+  }
+
+  /** One line for each purpose. */
+  public List<String> summary() {
+    List<String> lines = new ArrayList<>();
+    entries.stream()
+        .map(Entry::purpose)
+        .distinct()
+        .forEach(
+            purpose -> {
+              List<Entry> of = entries.stream().filter(e -> e.purpose().equals(purpose)).toList();
+              long bytes = of.stream().mapToLong(Entry::bytes).sum();
+              lines.add(
+                  String.format(
+                      Locale.ROOT,
+                      "%-12s %-5s %12.1f MiB",
+                      purpose,
+                      of.getFirst().dtype(),
+                      bytes / MIB));
+            });
+    return lines;
+  }
+
+  /** One line for each tensor: purpose, name, shape, dtype, bytes. */
+  public List<String> table() {
+    return entries.stream()
+        .map(
+            e ->
+                String.format(
+                    Locale.ROOT,
+                    "%-12s %-48s %-16s %-5s %14d",
+                    e.purpose(),
+                    e.name(),
+                    e.shape(),
+                    e.dtype(),
+                    e.bytes()))
+        .toList();
+  }
+}

@@ -1,0 +1,120 @@
+package io.panatron.runtime.train;
+
+import io.panatron.kernels.MemoryPool;
+import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.RunLog;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the sum
+ * over the window's target tokens divided by their number, the gradient norm that of the last step.
+ */
+final class RunReporter implements TrainingObserver {
+  private static final double GIB = 1L << 30;
+
+  private final TrainerSettings settings;
+  private final RunLog log;
+  private final ProgressDisplay display;
+  private final MemoryPool memory;
+  private final long start = System.nanoTime();
+  private long stepsHere;
+  private double windowLoss;
+  private long windowTargets;
+  private long windowTokens;
+  private long windowSteps;
+  private double windowSeconds;
+
+  RunReporter(
+      TrainerSettings settings, RunLog log, ProgressDisplay display, MemoryPool memory) {
+    this.settings = settings;
+    this.log = log;
+    this.display = display;
+    this.memory = memory;
+  }
+
+  /** What a checkpoint keeps, so that the row that spans a resume shows the same loss. */
+  Map<String, Double> windowSums() {
+    return Map.of("window_loss", windowLoss, "window_targets", (double) windowTargets);
+  }
+
+  /** Continues a window that a checkpoint broke off. */
+  void restoreWindow(Map<String, Double> sums) {
+    windowLoss = sums.getOrDefault("window_loss", 0.0);
+    windowTargets = Math.round(sums.getOrDefault("window_targets", 0.0));
+  }
+
+  @Override
+  public void onStep(
+      Progress progress, StepResult result, double nextLearningRate, double seconds) {
+    stepsHere++;
+    windowLoss += result.lossSum();
+    windowTargets += result.targetTokens();
+    windowTokens += result.tokens();
+    windowSteps++;
+    windowSeconds += seconds;
+    long iteration = progress.iteration();
+    boolean last = iteration == settings.trainIterations();
+    display.step(iteration, windowLoss / Math.max(windowTargets, 1));
+    if (iteration == 1 || last || iteration % settings.logInterval() == 0) {
+      write(row(progress, result, nextLearningRate));
+      windowLoss = 0;
+      windowTargets = 0;
+      windowTokens = 0;
+      windowSteps = 0;
+      windowSeconds = 0;
+    }
+  }
+
+  private Map<String, Object> row(Progress progress, StepResult result, double learningRate) {
+    double elapsed = (System.nanoTime() - start) * 1e-9;
+    long left = settings.trainIterations() - progress.iteration();
+    Map<String, Object> row = new LinkedHashMap<>();
+    row.put("loss", windowLoss / Math.max(windowTargets, 1));
+    row.put("grad_norm", result.gradientNorm());
+    row.put("learning_rate", learningRate);
+    row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
+    row.put("elapsed_time", duration(elapsed));
+    row.put("remaining_time", duration(elapsed / Math.max(stepsHere, 1) * left));
+    row.put("memory(GiB)", round(memory.reservedBytes() / GIB, 3));
+    row.put("train_speed(s/it)", round(windowSeconds / Math.max(windowSteps, 1), 6));
+    row.put("tokens_per_second", round(windowTokens / Math.max(windowSeconds, 1e-9), 1));
+    return row;
+  }
+
+  @Override
+  public void onEvaluation(Progress progress, double loss, long targetTokens, double seconds) {
+    Map<String, Object> row = new LinkedHashMap<>();
+    row.put("eval_loss", loss);
+    row.put("eval_tokens", targetTokens);
+    row.put("eval_runtime(s)", round(seconds, 3));
+    row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
+    write(row);
+  }
+
+  @Override
+  public void onCheckpoint(Progress progress, Path folder) {
+    display.message("Saved " + folder);
+  }
+
+  private void write(Map<String, Object> row) {
+    log.write(row);
+    display.row(row);
+  }
+
+  private static double round(double value, int digits) {
+    double unit = Math.pow(10, digits);
+    return Math.round(value * unit) / unit;
+  }
+
+  private static String duration(double seconds) {
+    Duration d = Duration.ofSeconds(Math.round(seconds));
+    return d.toHours() > 0
+        ? "%dh %dm %ds".formatted(d.toHours(), d.toMinutesPart(), d.toSecondsPart())
+        : d.toMinutes() > 0
+            ? "%dm %ds".formatted(d.toMinutes(), d.toSecondsPart())
+            : "%ds".formatted(d.toSeconds());
+  }
+}

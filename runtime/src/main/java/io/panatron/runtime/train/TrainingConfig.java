@@ -1,0 +1,199 @@
+package io.panatron.runtime.train;
+
+import io.panatron.runtime.checkpoint.HfModelFolder;
+import io.panatron.runtime.config.ParsedArguments;
+import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.data.DataSettings;
+import io.panatron.runtime.data.LossScale;
+import io.panatron.runtime.data.Truncation;
+import io.panatron.runtime.optim.OptimizerSettings;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything a run of {@code sft} or {@code pt} was asked to do, checked, in one value.
+ *
+ * @param arguments the parsed command line, kept for args.json
+ * @param model folder that gives configuration and tokenizer, and weights unless a checkpoint does
+ * @param resume where to continue from, or null
+ * @param template {@code --template}; null for the tokenizer's own
+ * @param learningRate the schedule, still in iterations
+ * @param optimizer how parameters are updated
+ */
+public record TrainingConfig(
+    ParsedArguments arguments,
+    Path model,
+    @Nullable Resume resume,
+    Data data,
+    Batches batches,
+    LearningRate learningRate,
+    OptimizerSettings optimizer,
+    Checkpoints checkpoints,
+    long seed,
+    boolean checkMemory,
+    boolean printMemoryPlan) {
+
+  /**
+   * Continuing from a checkpoint.
+   *
+   * @param load a checkpoint or run folder
+   * @param finetune take the weights only and start at iteration 0
+   */
+  public record Resume(
+      Path load, boolean finetune, boolean loadOptimizer, boolean loadRandomState, boolean required) {}
+
+  /** Rows, templates and how samples are drawn. */
+  public record Data(
+      DataSettings rows,
+      @Nullable String template,
+      boolean useChatTemplate,
+      boolean cyclic,
+      boolean shuffle,
+      boolean sharded,
+      boolean paddingFree,
+      int numWorkers,
+      int prefetchFactor) {
+    BatchSource.Settings batchSettings(int padId) {
+      return new BatchSource.Settings(paddingFree, padId, numWorkers, prefetchFactor);
+    }
+
+    /** The row settings, limited to the model's positions where --max_length is unset. */
+    DataSettings rowsWithin(int modelPositions) {
+      return rows.maxLength() == null ? rows.withMaxLength(modelPositions) : rows;
+    }
+  }
+
+  /** Batch sizes and the length of the run. */
+  public record Batches(
+      int microBatchSize,
+      int globalBatchSize,
+      boolean perTokenLoss,
+      @Nullable Integer trainIterations,
+      @Nullable Integer maxEpochs,
+      int evalIterations,
+      long evalInterval,
+      int logInterval) {}
+
+  /** The learning rate in the units of the command line. */
+  public record LearningRate(
+      String style,
+      double maximum,
+      double minimum,
+      long warmupIterations,
+      @Nullable Double warmupFraction,
+      @Nullable Long decayIterations) {}
+
+  /** Where and when the run saves. */
+  public record Checkpoints(
+      Path save,
+      boolean addVersion,
+      long interval,
+      OptionalLong retainInterval,
+      boolean saveOptimizer,
+      boolean saveRandomState,
+      long maxShardBytes) {}
+
+  /** Reads the arguments of a training command. */
+  public static TrainingConfig of(ParsedArguments a) {
+    Path load = a.pathOrNull("load");
+    Path model = a.pathOrNull("model");
+    Resume resume =
+        load == null
+            ? null
+            : new Resume(
+                load,
+                a.flag("finetune"),
+                !a.flag("no_load_optim"),
+                !a.flag("no_load_rng"),
+                a.flag("exit_on_missing_checkpoint"));
+    return new TrainingConfig(
+        a,
+        model == null && load != null ? load : a.path("model"),
+        resume,
+        data(a),
+        batches(a),
+        new LearningRate(
+            a.text("lr_decay_style"),
+            a.number("lr"),
+            a.number("min_lr"),
+            a.wholeNumber("lr_warmup_iters"),
+            a.numberOrNull("lr_warmup_fraction"),
+            a.value("lr_decay_iters") == null ? null : a.wholeNumber("lr_decay_iters")),
+        optimizer(a),
+        checkpoints(a),
+        a.wholeNumber("seed"),
+        a.flag("check_memory"),
+        a.flag("print_memory_plan"));
+  }
+
+  private static Data data(ParsedArguments a) {
+    boolean preTraining = a.command().equals("pt");
+    DataSettings rows =
+        new DataSettings(
+            preTraining,
+            a.list("dataset"),
+            a.list("val_dataset"),
+            a.number("split_dataset_ratio"),
+            a.wholeNumber("data_seed"),
+            a.flag("dataset_shuffle"),
+            a.flag("val_dataset_shuffle"),
+            system(a.textOrNull("system")),
+            a.integerOrNull("max_length"),
+            Truncation.parse(a.text("truncation_strategy")),
+            LossScale.parse(a.text("loss_scale")),
+            a.flag("strict"));
+    return new Data(
+        rows,
+        a.textOrNull("template"),
+        a.flag("use_chat_template"),
+        a.text("dataloader_type").equals("cyclic"),
+        a.flag("train_dataloader_shuffle"),
+        !a.flag("no_data_sharding"),
+        a.flag("padding_free"),
+        a.integer("num_workers"),
+        a.integer("dataloader_prefetch_factor"));
+  }
+
+  private static Batches batches(ParsedArguments a) {
+    return new Batches(
+        a.integer("micro_batch_size"),
+        a.integer("global_batch_size"),
+        a.flag("calculate_per_token_loss"),
+        a.integerOrNull("train_iters"),
+        a.integerOrNull("max_epochs"),
+        a.integer("eval_iters"),
+        a.wholeNumber("eval_interval"),
+        a.integer("log_interval"));
+  }
+
+  private static OptimizerSettings optimizer(ParsedArguments a) {
+    return new OptimizerSettings(
+        a.text("optimizer").equals("sgd")
+            ? OptimizerSettings.Kind.SGD
+            : OptimizerSettings.Kind.ADAM,
+        a.number("weight_decay"),
+        a.number("clip_grad"),
+        a.number("adam_beta1"),
+        a.number("adam_beta2"),
+        a.number("adam_eps"),
+        a.number("sgd_momentum"));
+  }
+
+  private static Checkpoints checkpoints(ParsedArguments a) {
+    return new Checkpoints(
+        a.path("save"),
+        a.flag("add_version"),
+        a.wholeNumber("save_interval"),
+        a.value("save_retain_interval") == null
+            ? OptionalLong.empty()
+            : OptionalLong.of(a.wholeNumber("save_retain_interval")),
+        !a.flag("no_save_optim"),
+        !a.flag("no_save_rng"),
+        HfModelFolder.parseShardSize(a.text("max_shard_size")));
+  }
+
+  private static @Nullable String system(@Nullable String given) {
+    return given == null ? null : DataSettings.systemPrompt(given);
+  }
+}

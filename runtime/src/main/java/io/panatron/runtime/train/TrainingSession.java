@@ -1,0 +1,195 @@
+package io.panatron.runtime.train;
+
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.CheckpointStore;
+import io.panatron.runtime.checkpoint.RunFolder;
+import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.data.BatchSampler;
+import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.RunLog;
+import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.parallel.RankContext;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One run of {@code sft} or {@code pt} on one rank: opens what the configuration names, says what it
+ * is about to do, trains, and leaves the run folder.
+ */
+public final class TrainingSession {
+  private final TrainingConfig config;
+  private final RankContext rank;
+  private final PrintWriter out;
+  private final StopRequest stop;
+
+  /**
+   * A run that has not started.
+   *
+   * @param out where the user reads
+   * @param stop ends the run early when asked to
+   */
+  public TrainingSession(
+      TrainingConfig config, RankContext rank, PrintWriter out, StopRequest stop) {
+    this.config = config;
+    this.rank = rank;
+    this.out = out;
+    this.stop = stop;
+  }
+
+  /**
+   * What a run leaves.
+   *
+   * @param folder args.json, logging.jsonl and the checkpoints
+   * @param lastCheckpoint null if no iteration was run
+   * @param stopped whether it ended early because it was asked to
+   */
+  public record Outcome(
+      Path folder, @Nullable Path lastCheckpoint, Progress progress, boolean stopped) {}
+
+  /** Trains to the end, or until asked to stop. */
+  public Outcome run() {
+    try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
+      TrainerSettings settings = settings(inputs);
+      // Read before anything is written: a bad rate must not leave an empty run folder.
+      var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
+      RunHeader.print(this::say, config, rank, inputs);
+      TrainingConfig.Checkpoints saving = config.checkpoints();
+      Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
+      say("Run folder        " + folder);
+      try (CheckpointStore store = CheckpointStore.open(folder, saving.retainInterval());
+          RunLog log = new RunLog(folder.resolve("logging.jsonl"));
+          LoadedModel model = LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs))) {
+        if (model.initialized()) {
+          say("Weights           random from --seed " + config.seed() + ": the folder holds none");
+        }
+        Optimizer optimizer =
+            new Optimizer(rank.backend(), model.run(), config.optimizer(), model.store());
+        WeightTransfer transfer = new WeightTransfer(rank.backend(), inputs.model());
+        ResumeState resumed =
+            ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
+        Progress start = resumed.progress();
+        try (ProgressDisplay display =
+                ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
+            BatchSource batches = trainingBatches(inputs, start)) {
+          RunReporter reporter = new RunReporter(settings, log, display, rank.memory());
+          reporter.restoreWindow(resumed.windowSums());
+          CheckpointWriter writer =
+              new CheckpointWriter(
+                  store,
+                  config,
+                  inputs,
+                  model,
+                  optimizer,
+                  transfer,
+                  reporter,
+                  writeArguments(folder, inputs));
+          TrainStep step =
+              new TrainStep(
+                  rank,
+                  model.network(),
+                  optimizer,
+                  config.batches().perTokenLoss(),
+                  config.checkMemory());
+          Progress end =
+              new Trainer(
+                      settings,
+                      step,
+                      schedule,
+                      batches,
+                      evaluation(inputs, model),
+                      writer,
+                      reporter,
+                      stop)
+                  .run(start);
+          return new Outcome(
+              folder,
+              writer.lastFolder(),
+              end,
+              end.iteration() < settings.trainIterations());
+        }
+      }
+    }
+  }
+
+  private LoadedModel.Options modelOptions(RunInputs inputs) {
+    return new LoadedModel.Options(
+        inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory());
+  }
+
+  private TrainerSettings settings(RunInputs inputs) {
+    TrainingConfig.Batches batches = config.batches();
+    return new TrainerSettings(
+        inputs.plan().trainIters(),
+        batches.globalBatchSize() / batches.microBatchSize(),
+        batches.globalBatchSize(),
+        batches.logInterval(),
+        config.checkpoints().interval(),
+        batches.evalInterval());
+  }
+
+  private BatchSource trainingBatches(RunInputs inputs, Progress start) {
+    TrainingConfig.Data data = config.data();
+    BatchSampler.Shape shape =
+        new BatchSampler.Shape(
+            inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
+    return BatchSource.training(
+        inputs.data().training(),
+        BatchSampler.of(shape, data.cyclic(), data.shuffle(), data.sharded()),
+        batchSettings(inputs),
+        start.consumedSamples());
+  }
+
+  private BatchSource.Settings batchSettings(RunInputs inputs) {
+    return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
+  }
+
+  private @Nullable Evaluation evaluation(RunInputs inputs, LoadedModel model) {
+    int iterations = inputs.plan().evalIters();
+    if (iterations == 0) {
+      return null;
+    }
+    TrainingConfig.Batches batches = config.batches();
+    return new Evaluation(
+        rank,
+        model.network(),
+        () ->
+            BatchSource.evaluation(
+                inputs.data().validation(),
+                batches.microBatchSize(),
+                0,
+                1,
+                batchSettings(inputs),
+                (long) iterations * batches.globalBatchSize()),
+        config.checkMemory());
+  }
+
+  /** Writes args.json into the run folder and returns its text for the checkpoints. */
+  private String writeArguments(Path folder, RunInputs inputs) {
+    try {
+      ArgumentsFile.write(
+          config
+              .arguments()
+              .with("train_iters", inputs.plan().trainIters())
+              .with("max_length", inputs.positions()),
+          folder);
+      return Files.readString(folder.resolve(ArgumentsFile.NAME));
+    } catch (IOException e) {
+      throw new UserError(
+          "args.json cannot be written to %s (%s); free space or choose another --save"
+              .formatted(folder, e.getMessage()),
+          e);
+    }
+  }
+
+  private void say(String line) {
+    out.println(line);
+    out.flush();
+  }
+}
