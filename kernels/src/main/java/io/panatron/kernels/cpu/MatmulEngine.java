@@ -92,8 +92,8 @@ final class MatmulEngine implements AutoCloseable {
    * One product; nothing happens where C is empty.
    *
    * <p>Each distinct (m, n, k) of a BF16 product is compiled. So that varying token counts compile few of
-   * them, m is cut into powers of two, and so is k where A is transposed, which is the form of a weight
-   * gradient: there k counts tokens. n, and k elsewhere, are widths of the model.
+   * them, the extent that counts tokens is cut into powers of two: k where A is transposed, which is the
+   * form of a weight gradient, else m. The other extents are widths of the model.
    *
    * @param worker the number of the calling thread
    * @param inputs dtype of A and B, F32 or BF16; C is F32
@@ -126,7 +126,7 @@ final class MatmulEngine implements AutoCloseable {
       long right = b + Short.BYTES * (transposeB ? inner : inner * ldb);
       int rows;
       for (int row = 0; row < m; row += rows) {
-        rows = TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
+        rows = transposeA ? m : TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
         long left = a + Short.BYTES * (transposeA ? inner * lda + row : row * lda + inner);
         MatmulDescription product =
             bf16Product(

@@ -88,7 +88,7 @@ final class SoftmaxRows {
       store(power, x, start + i);
       sums = sums.add(power);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = TileRows.sum(sums);
     for (; i < count; i++) {
       float power = exp2(get(x, start + i) - shift);
       set(x, start + i, power);
@@ -107,7 +107,7 @@ final class SoftmaxRows {
       store(power, x, start + i);
       sums = sums.add(power);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = TileRows.sum(sums);
     for (; i < count; i++) {
       float power = (float) Math.exp(get(x, start + i) - shift);
       set(x, start + i, power);
