@@ -49,6 +49,8 @@ final class PrimitiveCache implements AutoCloseable {
     product.execution.execute(a, b, c, scratchpad);
   }
 
+  // The cache closes what it holds.
+  @SuppressWarnings("MustBeClosedChecker")
   private Product compile(MatmulDescription description) {
     if (products.size() == CAPACITY) {
       var eldest = products.entrySet().iterator();
