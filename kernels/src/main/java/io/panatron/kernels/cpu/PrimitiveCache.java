@@ -49,8 +49,6 @@ final class PrimitiveCache implements AutoCloseable {
     product.execution.execute(a, b, c, scratchpad);
   }
 
-  // The cache closes what it holds.
-  @SuppressWarnings("MustBeClosedChecker")
   private Product compile(MatmulDescription description) {
     if (products.size() == CAPACITY) {
       var eldest = products.entrySet().iterator();
@@ -70,6 +68,7 @@ final class PrimitiveCache implements AutoCloseable {
   }
 
   /** Grows to the largest product's need and stays there. */
+  @SuppressWarnings("MustBeClosedChecker") // close() and the next growth end it
   private void reserveScratchpad(long bytes) {
     if (bytes > scratchpadBytes) {
       if (scratchpadArena != null) {
