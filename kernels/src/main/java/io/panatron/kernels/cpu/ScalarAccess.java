@@ -34,7 +34,7 @@ final class ScalarAccess {
 
   private static short toBf16(double value) {
     int bits = Float.floatToRawIntBits(roundToOdd(value));
-    if (value != value) {
+    if (Double.isNaN(value)) {
       return (short) ((bits | 0x0040_0000) >>> 16);
     }
     return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
@@ -46,7 +46,7 @@ final class ScalarAccess {
    */
   private static float roundToOdd(double value) {
     float nearest = (float) value;
-    if (nearest == value || value != value) {
+    if (nearest == value || Double.isNaN(value)) {
       return nearest;
     }
     int bits = Float.floatToRawIntBits(nearest);
