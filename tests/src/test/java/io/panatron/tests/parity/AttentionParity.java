@@ -167,7 +167,8 @@ final class AttentionParity {
               side(dk, tested),
               side(dv, tested));
     }
-    // A score's gradient p (dOut v - dOut out) has terms of size sqrt(headDim) before they cancel: both
+    // A score's gradient p (dOut v - dOut out) has terms of size sqrt(headDim) before they cancel:
+    // both
     // are sums of headDim products, and the key they multiply is up to 4 deviations long.
     double scoreGradient = Math.sqrt(g.headDim()) * Math.max(1, s.peak / 4);
     double terms = cancellation(scale(g) * deviation * scoreGradient);
