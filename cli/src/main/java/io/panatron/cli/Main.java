@@ -20,7 +20,8 @@ public final class Main {
   static int run(String[] args, PrintWriter out, PrintWriter err) {
     try {
       SelfLaunch.ensureVectorApi();
-      return new TrainerCommandLine(new LocalTraining(), List.of(), out, err).execute(args);
+      return new TrainerCommandLine(
+              new LocalTraining(), List.of(new BenchCommand()), out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());
       return ErrorReport.USER_ERROR;

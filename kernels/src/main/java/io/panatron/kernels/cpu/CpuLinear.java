@@ -8,16 +8,16 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code y = x weight^T + bias} and its gradients, in tiles of the result: each tile is one-threaded
- * products on one worker.
+ * {@code y = x weight^T + bias} and its gradients, in tiles of the result: each tile is
+ * one-threaded products on one worker.
  *
- * <p>BF16 operands are widened to F32 scratch where the processor does not multiply BF16 itself: work of
- * the order of the operands, not of the product.
+ * <p>BF16 operands are widened to F32 scratch where the processor does not multiply BF16 itself:
+ * work of the order of the operands, not of the product.
  */
 final class CpuLinear {
   /**
-   * Tokens whose contributions a weight gradient takes at a time: a transposed operand is then packed from
-   * few memory pages, which is a quarter faster than taking all tokens at once.
+   * Tokens whose contributions a weight gradient takes at a time: a transposed operand is then
+   * packed from few memory pages, which is a quarter faster than taking all tokens at once.
    */
   static final int TOKEN_STEP = 128;
 
@@ -157,8 +157,7 @@ final class CpuLinear {
           int column = piece * BIAS_STEP;
           int columns = Math.min(BIAS_STEP, out - column);
           for (int token = 0; token < tokens; token++) {
-            TileRows.add(
-                dy.dtype(), rows, (long) token * out + column, sums, column, columns);
+            TileRows.add(dy.dtype(), rows, (long) token * out + column, sums, column, columns);
           }
         });
   }

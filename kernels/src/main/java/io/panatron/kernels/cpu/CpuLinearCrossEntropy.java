@@ -9,8 +9,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cross-entropy of {@code x weight^T} against labels, and its gradients, holding the logits of a few
- * hundred tokens at a time. The passes over them are {@link CrossEntropyChunks}'.
+ * Cross-entropy of {@code x weight^T} against labels, and its gradients, holding the logits of a
+ * few hundred tokens at a time. The passes over them are {@link CrossEntropyChunks}'.
  */
 final class CpuLinearCrossEntropy {
   private final CpuWorkers workers;

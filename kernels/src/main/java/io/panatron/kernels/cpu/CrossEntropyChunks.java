@@ -10,15 +10,16 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One call of linear + cross-entropy: chunk by chunk of labelled tokens, the logits tile by tile of the
- * vocabulary, then the statistics of each row over the tiles, then the gradients tile by tile.
+ * One call of linear + cross-entropy: chunk by chunk of labelled tokens, the logits tile by tile of
+ * the vocabulary, then the statistics of each row over the tiles, then the gradients tile by tile.
  *
- * <p>Each logit is visited while its tile is in a core's cache: after the product its row's exponentials
- * replace it, relative to the greatest of its tile; before the gradient products one factor for each
- * row and tile makes them softmax times upstream gradient. So the exponential is taken once.
+ * <p>Each logit is visited while its tile is in a core's cache: after the product its row's
+ * exponentials replace it, relative to the greatest of its tile; before the gradient products one
+ * factor for each row and tile makes them softmax times upstream gradient. So the exponential is
+ * taken once.
  *
- * <p>A tile's logits lie together ([tokens, {@value #TILE}]): rows of the whole vocabulary's length would
- * be a power of two apart and compete for the same cache lines.
+ * <p>A tile's logits lie together ([tokens, {@value #TILE}]): rows of the whole vocabulary's length
+ * would be a power of two apart and compete for the same cache lines.
  */
 final class CrossEntropyChunks {
   /** Entries of the vocabulary in a tile. */
@@ -89,8 +90,7 @@ final class CrossEntropyChunks {
     hidden = weight.shape().columns();
     tiles = TileSizes.count(vocab, TILE);
     boolean widens = weight.dtype() != DType.F32;
-    panelTiles =
-        widens ? Math.clamp(limits.widened / ((long) TILE * hidden), 1, tiles) : tiles;
+    panelTiles = widens ? Math.clamp(limits.widened / ((long) TILE * hidden), 1, tiles) : tiles;
     int most = Math.clamp(limits.logits / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
     capacity = TileSizes.even(count, most);
     CpuScratch.Plan plan = CpuScratch.plan("cross-entropy");
@@ -215,8 +215,7 @@ final class CrossEntropyChunks {
           int end = Math.min(tokens, (piece + 1) * STATISTICS_ROWS);
           for (int r = piece * STATISTICS_ROWS; r < end; r++) {
             long to = inputs + (long) r * hidden;
-            TileRows.read(
-                x.dtype(), from, (long) rows[first + r] * hidden, memory, to, hidden, 1);
+            TileRows.read(x.dtype(), from, (long) rows[first + r] * hidden, memory, to, hidden, 1);
           }
         });
   }
@@ -304,7 +303,9 @@ final class CrossEntropyChunks {
     }
   }
 
-  /** Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight. */
+  /**
+   * Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight.
+   */
   private void weightGradientTile(int worker, int tile, Tensor dWeight) {
     int width = tileWidth(tile);
     long start = tileLogits(tile);

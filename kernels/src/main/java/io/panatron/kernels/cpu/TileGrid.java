@@ -10,8 +10,7 @@ package io.panatron.kernels.cpu;
  */
 record TileGrid(int rows, int columns, int tileRows, int tileColumns) {
   static TileGrid of(int rows, int columns) {
-    return new TileGrid(
-        rows, columns, TileSizes.rows(rows, columns), TileSizes.columns(columns));
+    return new TileGrid(rows, columns, TileSizes.rows(rows, columns), TileSizes.columns(columns));
   }
 
   int count() {

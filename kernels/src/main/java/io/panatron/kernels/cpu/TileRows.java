@@ -10,7 +10,6 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -20,7 +19,7 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>Positions are counted in elements of the segment's dtype.
  */
 final class TileRows {
-  static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> FLOATS = VectorMath.FLOATS;
   static final int LANES = FLOATS.length();
   static final ByteOrder ORDER = ByteOrder.nativeOrder();
   static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -31,34 +30,7 @@ final class TileRows {
   private static final VectorSpecies<Short> SHORTS =
       VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
-  private static final VectorShuffle<Float> ROTATE_8 = rotation(8);
-  private static final VectorShuffle<Float> ROTATE_4 = rotation(4);
-  private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
-  private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
-
   private TileRows() {}
-
-  private static VectorShuffle<Float> rotation(int lanes) {
-    return VectorShuffle.fromOp(FLOATS, lane -> (lane + lanes) % LANES);
-  }
-
-  /**
-   * The sum of all lanes, by halves. {@code reduceLanes} leaves its order open: compiled and interpreted
-   * code differ, so results would depend on when the compiler steps in.
-   */
-  static float sum(FloatVector x) {
-    FloatVector sum = x;
-    if (LANES > 8) {
-      sum = sum.add(sum.rearrange(ROTATE_8));
-    }
-    if (LANES > 4) {
-      sum = sum.add(sum.rearrange(ROTATE_4));
-    }
-    if (LANES > 2) {
-      sum = sum.add(sum.rearrange(ROTATE_2));
-    }
-    return sum.add(sum.rearrange(ROTATE_1)).lane(0);
-  }
 
   static FloatVector load(MemorySegment segment, long position) {
     return FloatVector.fromMemorySegment(FLOATS, segment, position * Float.BYTES, ORDER);
@@ -168,8 +140,7 @@ final class TileRows {
 
   private static void setBf16(MemorySegment segment, long position, float value) {
     int bits = Float.floatToRawIntBits(value);
-    int rounded =
-        Float.isNaN(value) ? bits | 0x400000 : bits + 0x7FFF + ((bits >>> 16) & 1);
+    int rounded = Float.isNaN(value) ? bits | 0x400000 : bits + 0x7FFF + ((bits >>> 16) & 1);
     segment.set(SHORT, position * Short.BYTES, (short) (rounded >>> 16));
   }
 
@@ -201,7 +172,7 @@ final class TileRows {
     for (; i <= count - LANES; i += LANES) {
       sums = load(x, start + i).fma(load(y, other + i), sums);
     }
-    float sum = sum(sums);
+    float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
       sum = Math.fma(get(x, start + i), get(y, other + i), sum);
     }

@@ -30,10 +30,21 @@ class CpuAttentionLongTest {
       new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, actual[0], actual[1]);
       new CpuAttentionBackward(f.workers())
           .backward(
-              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, actual[2], actual[3], actual[4]);
+              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, actual[2], actual[3],
+              actual[4]);
       reference.attentionForward(s, q, k, v, layout, SCALE, expected[0], expected[1]);
       reference.attentionBackward(
-          s, q, k, v, expected[0], expected[1], dOut, layout, SCALE, expected[2], expected[3],
+          s,
+          q,
+          k,
+          v,
+          expected[0],
+          expected[1],
+          dOut,
+          layout,
+          SCALE,
+          expected[2],
+          expected[3],
           expected[4]);
       String[] names = {"out", "logSumExp", "dq", "dk", "dv"};
       for (int i = 0; i < names.length; i++) {

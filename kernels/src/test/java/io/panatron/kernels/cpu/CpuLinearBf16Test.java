@@ -28,7 +28,8 @@ class CpuLinearBf16Test {
 
   @Test
   void aThousandLengthsCompileAtMostTenProductsOfEachKind() {
-    // Three products of one weight: token counts in powers of two from 1 to 512 each, and the gradient's
+    // Three products of one weight: token counts in powers of two from 1 to 512 each, and the
+    // gradient's
     // steps of 128 tokens.
     int most = 10 + 10 + 8;
     SplittableRandom random = new SplittableRandom(3);

@@ -38,7 +38,13 @@ class CpuLinearCrossEntropyTest {
       new CpuLinearCrossEntropy(f.workers(), LEAST)
           .forwardBackward(s, x, weight, labels, dLosses, losses, dx, dWeight);
       reference.linearCrossEntropyForwardBackward(
-          s, f.widened(x), f.widened(weight), labels, dLosses, expectedLosses, expectedDx,
+          s,
+          f.widened(x),
+          f.widened(weight),
+          labels,
+          dLosses,
+          expectedLosses,
+          expectedDx,
           expectedDWeight);
       Differences.assertClose(
           "losses", f.read(losses), f.read(expectedLosses), Differences.F32_SUMS);
@@ -61,7 +67,8 @@ class CpuLinearCrossEntropyTest {
       new CpuLinearCrossEntropy(f.workers(), LEAST)
           .forward(f.scope(), x, weight, labels, losses, logSumExp);
       assertThat(f.scope().currentBytes()).isEqualTo(before);
-      assertThat(f.scope().peakBytes() - before).isLessThan((long) tokens * VOCAB * Float.BYTES / 4);
+      assertThat(f.scope().peakBytes() - before)
+          .isLessThan((long) tokens * VOCAB * Float.BYTES / 4);
     }
   }
 
@@ -75,8 +82,7 @@ class CpuLinearCrossEntropyTest {
       HostMemory.of(labels).setAtIndex(ValueLayout.JAVA_INT, 0, 9);
       HostMemory.of(labels).setAtIndex(ValueLayout.JAVA_INT, 1, 10);
       CpuLinearCrossEntropy crossEntropy = new CpuLinearCrossEntropy(f.workers());
-      assertThatThrownBy(
-              () -> crossEntropy.forward(f.scope(), x, weight, labels, losses, losses))
+      assertThatThrownBy(() -> crossEntropy.forward(f.scope(), x, weight, labels, losses, losses))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("label 10 of token 1");
     }

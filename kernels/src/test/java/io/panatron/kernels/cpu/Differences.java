@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 /** Compares tensors by the norm of their difference. */
 final class Differences {
-  /** F32 sums of a few thousand products in another order: about sqrt(2000) 2^-24, and some room. */
+  /**
+   * F32 sums of a few thousand products in another order: about sqrt(2000) 2^-24, and some room.
+   */
   static final double F32_SUMS = 1e-5;
 
   /** Results rounded to BF16 on the way: 2^-8 for each element, less for their norm. */
@@ -21,6 +23,8 @@ final class Differences {
       norm += Math.pow(expected[i], 2);
     }
     assertThat(norm).as("squared norm of " + name).isPositive();
-    assertThat(Math.sqrt(difference / norm)).as("relative difference of " + name).isLessThan(tolerance);
+    assertThat(Math.sqrt(difference / norm))
+        .as("relative difference of " + name)
+        .isLessThan(tolerance);
   }
 }
