@@ -91,7 +91,9 @@ final class VectorMathTest {
   /** Applies the function to the values, repeated or not to fill a vector. */
   private static float[] map(UnaryOperator<FloatVector> function, float... x) {
     FloatVector in =
-        x.length == 1 ? FloatVector.broadcast(FLOATS, x[0]) : FloatVector.fromArray(FLOATS, x, 0);
+        x.length == 1
+            ? FloatVector.broadcast(FLOATS, x[0])
+            : FloatVector.fromArray(FLOATS, x, 0);
     float[] y = new float[LANES];
     function.apply(in).intoArray(y, 0);
     return y;
