@@ -222,7 +222,7 @@ final class CpuAttention {
         float max = SoftmaxRows.max(memory, start, seen);
         float before = firstBlock ? max : TileRows.get(memory, maxima + row);
         max = Math.max(max, before);
-        float sum = SoftmaxRows.powersOfTwo(memory, start, seen, max);
+        float sum = SoftmaxRows.powers(memory, start, seen, 1, max);
         if (!firstBlock) {
           float correction = max == before ? 1 : SoftmaxRows.exp2(before - max);
           sum += TileRows.get(memory, sums + row) * correction;

@@ -172,7 +172,7 @@ final class CpuAttentionBackward {
         int end = piece + ranges.rangesOf(sequence);
         for (int later = piece + 1; later < end && ranges.firstKey(later) <= row; later++) {
           long part = parts.queryGradients + ranges.queryGradient(later, row);
-          TileRows.add(DType.F32, memory, part, memory, sum, columns);
+          TileRows.add(memory, part, memory, sum, columns);
         }
         TileRows.write(
             dq.dtype(),

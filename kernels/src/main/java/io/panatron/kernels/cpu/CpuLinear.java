@@ -94,7 +94,7 @@ final class CpuLinear {
             for (int r = 0; r < rows; r++) {
               long row = position + r * stride;
               if (bias != null) {
-                TileRows.add(DType.F32, memory, partBias + column, tile, row, columns);
+                TileRows.add(memory, partBias + column, tile, row, columns);
               }
               if (rounds) {
                 long to = grid.position(piece) + (long) r * n;
@@ -141,24 +141,31 @@ final class CpuLinear {
           });
     }
     if (dBias != null) {
-      backwardBias(dy, dBias);
+      backwardBias(scope, dy, dBias);
     }
   }
 
   /** {@code dBias += column sums of dy}, in token order. */
-  private void backwardBias(Tensor dy, Tensor dBias) {
+  private void backwardBias(MemoryScope scope, Tensor dy, Tensor dBias) {
     int tokens = dy.shape().rows();
     int out = dy.shape().columns();
-    MemorySegment rows = HostMemory.of(dy);
+    MemorySegment from = HostMemory.of(dy);
     MemorySegment sums = HostMemory.of(dBias);
-    workers.run(
-        TileSizes.count(out, BIAS_STEP),
-        (worker, piece) -> {
-          int column = piece * BIAS_STEP;
-          int columns = Math.min(BIAS_STEP, out - column);
-          for (int token = 0; token < tokens; token++) {
-            TileRows.add(dy.dtype(), rows, (long) token * out + column, sums, column, columns);
-          }
-        });
+    CpuScratch.Plan plan = CpuScratch.plan("bias");
+    long partRow = plan.own(BIAS_STEP);
+    try (CpuScratch scratch = plan.take(scope, workers.threads())) {
+      workers.run(
+          TileSizes.count(out, BIAS_STEP),
+          (worker, piece) -> {
+            int column = piece * BIAS_STEP;
+            int columns = Math.min(BIAS_STEP, out - column);
+            long row = scratch.own(worker, partRow);
+            for (int token = 0; token < tokens; token++) {
+              long start = (long) token * out + column;
+              TileRows.read(dy.dtype(), from, start, scratch.segment(), row, columns, 1);
+              TileRows.add(scratch.segment(), row, sums, column, columns);
+            }
+          });
+    }
   }
 }

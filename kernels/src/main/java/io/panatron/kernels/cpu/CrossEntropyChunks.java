@@ -255,7 +255,7 @@ final class CrossEntropyChunks {
           normalisers == null
               ? SoftmaxRows.max(memory, row, width)
               : TileRows.get(normalisers, rows[first + r]);
-      float sum = SoftmaxRows.exponentials(memory, row, width, shift);
+      float sum = SoftmaxRows.powers(memory, row, width, SoftmaxRows.LOG2_E, shift);
       TileRows.set(memory, maxima + statistic, shift);
       TileRows.set(memory, sums + statistic, sum);
     }

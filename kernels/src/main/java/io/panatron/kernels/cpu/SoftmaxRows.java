@@ -37,21 +37,7 @@ final class SoftmaxRows {
 
   private SoftmaxRows() {}
 
-  /** {@code 2^x} for {@code x <= 127}; NaN stays NaN. */
-  static FloatVector exp2(FloatVector x) {
-    FloatVector bounded = x.blend(LEAST_EXPONENT, x.lt(LEAST_EXPONENT));
-    FloatVector shifted = bounded.add(ROUNDING);
-    FloatVector r = bounded.sub(shifted.sub(ROUNDING));
-    FloatVector power =
-        r.mul(C6).add(C5).lanewise(VectorOperators.FMA, r, FloatVector.broadcast(FLOATS, C4));
-    power = power.lanewise(VectorOperators.FMA, r, FloatVector.broadcast(FLOATS, C3));
-    power = power.lanewise(VectorOperators.FMA, r, FloatVector.broadcast(FLOATS, C2));
-    power = power.lanewise(VectorOperators.FMA, r, FloatVector.broadcast(FLOATS, C1));
-    power = power.lanewise(VectorOperators.FMA, r, FloatVector.broadcast(FLOATS, 1f));
-    IntVector exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-    return power.reinterpretAsInts().add(exponent).reinterpretAsFloats();
-  }
-
+  /** {@code 2^x} of one element. */
   static float exp2(float x) {
     return (float) Math.exp(x * LN_2);
   }
@@ -81,38 +67,34 @@ final class SoftmaxRows {
     return max;
   }
 
-  /** {@code x = 2^(x - shift)}; returns the sum. */
-  static float powersOfTwo(MemorySegment x, long start, int count, float shift) {
+  /**
+   * {@code x = 2^(factor (x - shift))}; returns the sum. Exponents are at most 127; NaN stays NaN.
+   * The polynomial stands here, not in a method of its own, for the reason that {@link TileRows}
+   * gives.
+   */
+  static float powers(MemorySegment x, long start, int count, float factor, float shift) {
     FloatVector sums = FloatVector.zero(FLOATS);
-    FloatVector shifts = FloatVector.broadcast(FLOATS, shift);
     int i = 0;
     for (; i <= count - LANES; i += LANES) {
-      FloatVector power = exp2(load(x, start + i).sub(shifts));
-      store(power, x, start + i);
-      sums = sums.add(power);
+      FloatVector exponent = load(x, start + i).sub(shift).mul(factor);
+      exponent = exponent.blend(LEAST_EXPONENT, exponent.lt(LEAST_EXPONENT));
+      FloatVector rounded = exponent.add(ROUNDING);
+      FloatVector r = exponent.sub(rounded.sub(ROUNDING));
+      FloatVector fraction =
+          r.fma(FloatVector.broadcast(FLOATS, C6), FloatVector.broadcast(FLOATS, C5))
+              .fma(r, FloatVector.broadcast(FLOATS, C4))
+              .fma(r, FloatVector.broadcast(FLOATS, C3))
+              .fma(r, FloatVector.broadcast(FLOATS, C2))
+              .fma(r, FloatVector.broadcast(FLOATS, C1))
+              .fma(r, FloatVector.broadcast(FLOATS, 1f));
+      IntVector power = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      FloatVector result = fraction.reinterpretAsInts().add(power).reinterpretAsFloats();
+      store(result, x, start + i);
+      sums = sums.add(result);
     }
     float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
-      float power = exp2(get(x, start + i) - shift);
-      set(x, start + i, power);
-      sum += power;
-    }
-    return sum;
-  }
-
-  /** {@code x = e^(x - shift)}; returns the sum. */
-  static float exponentials(MemorySegment x, long start, int count, float shift) {
-    FloatVector sums = FloatVector.zero(FLOATS);
-    FloatVector shifts = FloatVector.broadcast(FLOATS, shift);
-    int i = 0;
-    for (; i <= count - LANES; i += LANES) {
-      FloatVector power = exp2(load(x, start + i).sub(shifts).mul(LOG2_E));
-      store(power, x, start + i);
-      sums = sums.add(power);
-    }
-    float sum = VectorMath.sum(sums);
-    for (; i < count; i++) {
-      float power = (float) Math.exp(get(x, start + i) - shift);
+      float power = exp2((get(x, start + i) - shift) * factor);
       set(x, start + i, power);
       sum += power;
     }
@@ -125,18 +107,16 @@ final class SoftmaxRows {
    */
   static void gradients(
       MemorySegment memory, long scores, long gradients, int count, float logSumExp, float delta) {
-    FloatVector deltas = FloatVector.broadcast(FLOATS, delta);
-    FloatVector shifts = FloatVector.broadcast(FLOATS, logSumExp);
+    float _ = powers(memory, scores, count, 1, logSumExp);
     int i = 0;
     for (; i <= count - LANES; i += LANES) {
-      FloatVector power = exp2(load(memory, scores + i).sub(shifts));
-      store(power, memory, scores + i);
-      store(load(memory, gradients + i).sub(deltas).mul(power), memory, gradients + i);
+      FloatVector probability = load(memory, scores + i);
+      FloatVector gradient = load(memory, gradients + i).sub(delta).mul(probability);
+      store(gradient, memory, gradients + i);
     }
     for (; i < count; i++) {
-      float power = exp2(get(memory, scores + i) - logSumExp);
-      set(memory, scores + i, power);
-      set(memory, gradients + i, (get(memory, gradients + i) - delta) * power);
+      float gradient = get(memory, gradients + i) - delta;
+      set(memory, gradients + i, gradient * get(memory, scores + i));
     }
   }
 }

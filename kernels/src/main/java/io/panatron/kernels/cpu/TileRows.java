@@ -17,6 +17,10 @@ import jdk.incubator.vector.VectorSpecies;
  * memory, with the arithmetic that is cheapest while they pass.
  *
  * <p>Positions are counted in elements of the segment's dtype.
+ *
+ * <p>The arithmetic of a loop stands in the loop: once a method that takes or gives a vector is
+ * compiled by itself into much code, the compiler does not inline it any more, and each vector goes
+ * through the heap.
  */
 final class TileRows {
   static final VectorSpecies<Float> FLOATS = VectorMath.FLOATS;
@@ -95,7 +99,12 @@ final class TileRows {
       MemorySegment from, long start, MemorySegment to, long target, int count, float factor) {
     int i = 0;
     for (; i <= count - LANES; i += LANES) {
-      store(loadBf16(from, start + i).mul(factor), to, target + i);
+      IntVector bits =
+          (IntVector)
+              ShortVector.fromMemorySegment(SHORTS, from, (start + i) * Short.BYTES, ORDER)
+                  .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+      FloatVector wide = bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      store(wide.mul(factor), to, target + i);
     }
     for (; i < count; i++) {
       set(to, target + i, getBf16(from, start + i) * factor);
@@ -106,32 +115,21 @@ final class TileRows {
       MemorySegment from, long start, MemorySegment to, long target, int count, float factor) {
     int i = 0;
     for (; i <= count - LANES; i += LANES) {
-      storeBf16(load(from, start + i).mul(factor), to, target + i);
+      FloatVector scaled = load(from, start + i).mul(factor);
+      IntVector bits = scaled.reinterpretAsInts();
+      IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+      VectorMask<Integer> nan = scaled.test(VectorOperators.IS_NAN).cast(INTS);
+      bits.add(0x7FFF)
+          .add(odd)
+          .blend(bits.or(0x400000), nan)
+          .lanewise(VectorOperators.LSHR, 16)
+          .convertShape(VectorOperators.I2S, SHORTS, 0)
+          .reinterpretAsShorts()
+          .intoMemorySegment(to, (target + i) * Short.BYTES, ORDER);
     }
     for (; i < count; i++) {
       setBf16(to, target + i, get(from, start + i) * factor);
     }
-  }
-
-  private static FloatVector loadBf16(MemorySegment segment, long position) {
-    IntVector bits =
-        (IntVector)
-            ShortVector.fromMemorySegment(SHORTS, segment, position * Short.BYTES, ORDER)
-                .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
-    return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
-  private static void storeBf16(FloatVector vector, MemorySegment segment, long position) {
-    IntVector bits = vector.reinterpretAsInts();
-    IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-    IntVector rounded = bits.add(0x7FFF).add(odd);
-    VectorMask<Integer> nan = vector.test(VectorOperators.IS_NAN).cast(INTS);
-    rounded = rounded.blend(bits.or(0x400000), nan);
-    rounded
-        .lanewise(VectorOperators.LSHR, 16)
-        .convertShape(VectorOperators.I2S, SHORTS, 0)
-        .reinterpretAsShorts()
-        .intoMemorySegment(segment, position * Short.BYTES, ORDER);
   }
 
   private static float getBf16(MemorySegment segment, long position) {
@@ -144,24 +142,14 @@ final class TileRows {
     segment.set(SHORT, position * Short.BYTES, (short) (rounded >>> 16));
   }
 
-  /** {@code into += x}, where {@code into} is F32. */
-  static void add(
-      DType dtype, MemorySegment x, long start, MemorySegment into, long target, int count) {
+  /** {@code into += x} on F32 runs. */
+  static void add(MemorySegment x, long start, MemorySegment into, long target, int count) {
     int i = 0;
-    if (dtype == DType.F32) {
-      for (; i <= count - LANES; i += LANES) {
-        store(load(into, target + i).add(load(x, start + i)), into, target + i);
-      }
-      for (; i < count; i++) {
-        set(into, target + i, get(into, target + i) + get(x, start + i));
-      }
-    } else {
-      for (; i <= count - LANES; i += LANES) {
-        store(load(into, target + i).add(loadBf16(x, start + i)), into, target + i);
-      }
-      for (; i < count; i++) {
-        set(into, target + i, get(into, target + i) + getBf16(x, start + i));
-      }
+    for (; i <= count - LANES; i += LANES) {
+      store(load(into, target + i).add(load(x, start + i)), into, target + i);
+    }
+    for (; i < count; i++) {
+      set(into, target + i, get(into, target + i) + get(x, start + i));
     }
   }
 
@@ -184,7 +172,15 @@ final class TileRows {
     readF32(x, start, x, start, count, factor);
   }
 
+  /** {@code x = 0} on an F32 run. Not by a slice's fill: that would leave a slice on the heap. */
   static void zero(MemorySegment x, long start, long count) {
-    x.asSlice(start * Float.BYTES, count * Float.BYTES).fill((byte) 0);
+    FloatVector zero = FloatVector.zero(FLOATS);
+    long i = 0;
+    for (; i <= count - LANES; i += LANES) {
+      store(zero, x, start + i);
+    }
+    for (; i < count; i++) {
+      set(x, start + i, 0);
+    }
   }
 }
