@@ -12,8 +12,8 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up (s + gate
- * s (1 - s))} and {@code dUp = dy gate s}.
+ * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up s (1 + gate
+ * (1 - s))} and {@code dUp = dy gate s}.
  *
  * <p><b>Shapes</b>: gateUp, dGateUp: [tokens, 2 width], gate first; y, dy: [tokens, width].
  */
@@ -111,12 +111,14 @@ final class CpuSwiglu {
 
   /** Turns {@code gate} and {@code up} into their gradients. */
   private static void backward(float[] gate, float[] up, float[] dy, int n) {
+    FloatVector one = FloatVector.broadcast(FLOATS, 1f);
     for (int i = 0; i < n; i += LANES) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
       FloatVector d = FloatVector.fromArray(FLOATS, dy, i);
       FloatVector s = VectorMath.sigmoid(g);
       FloatVector silu = g.mul(s);
-      FloatVector slope = silu.neg().fma(s, silu.add(s));
+      // Factored: its two terms cancel near -1.28, and the error of s does not show there.
+      FloatVector slope = g.fma(one.sub(s), one).mul(s);
       d.mul(FloatVector.fromArray(FLOATS, up, i)).mul(slope).intoArray(gate, i);
       d.mul(silu).intoArray(up, i);
     }
