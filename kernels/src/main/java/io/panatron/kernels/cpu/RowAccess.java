@@ -27,7 +27,7 @@ import jdk.incubator.vector.VectorSpecies;
  */
 final class RowAccess {
   /** As many 16-bit elements as {@link VectorMath#FLOATS} has lanes. */
-  static final VectorSpecies<Short> HALVES =
+  private static final VectorSpecies<Short> HALVES =
       VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -78,32 +78,12 @@ final class RowAccess {
     write(bf16, from, 0, to, offset, n);
   }
 
-  /** BF16 bits as floats. */
-  static FloatVector widen(ShortVector bits) {
-    return ((IntVector) bits.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0))
-        .lanewise(VectorOperators.LSHL, 16)
-        .reinterpretAsFloats();
-  }
-
-  /** Floats as BF16 bits. */
-  static ShortVector narrow(FloatVector value) {
-    IntVector bits = value.reinterpretAsInts();
-    IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-    IntVector rounded = bits.add(0x7FFF).add(odd);
-    // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made quiet.
-    IntVector quiet = bits.or(0x0040_0000);
-    VectorMask<Integer> isNan = value.compare(VectorOperators.NE, value).cast(INTS);
-    return (ShortVector)
-        rounded
-            .blend(quiet, isNan)
-            .lanewise(VectorOperators.LSHR, 16)
-            .convertShape(VectorOperators.I2S, HALVES, 0);
-  }
-
+  /** BF16 bits as a float. */
   static float widen(short bits) {
     return Float.intBitsToFloat(bits << 16);
   }
 
+  /** A float as BF16 bits. */
   static short narrow(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (Float.isNaN(value)) {
@@ -112,10 +92,15 @@ final class RowAccess {
     return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
   }
 
+  // The vector loops below call nothing but vector operations: see VectorMath.exp.
+
   private static void readBf16(MemorySegment from, long offset, float[] to, int start, int n) {
     int vectors = n - n % LANES;
     for (int i = 0; i < vectors; i += LANES) {
-      widen(ShortVector.fromMemorySegment(HALVES, from, offset + 2L * i, ORDER))
+      ShortVector bits = ShortVector.fromMemorySegment(HALVES, from, offset + 2L * i, ORDER);
+      ((IntVector) bits.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0))
+          .lanewise(VectorOperators.LSHL, 16)
+          .reinterpretAsFloats()
           .intoArray(to, start + i);
     }
     for (int i = vectors; i < n; i++) {
@@ -126,7 +111,18 @@ final class RowAccess {
   private static void writeBf16(float[] from, int start, MemorySegment to, long offset, int n) {
     int vectors = n - n % LANES;
     for (int i = 0; i < vectors; i += LANES) {
-      narrow(FloatVector.fromArray(FLOATS, from, start + i))
+      FloatVector value = FloatVector.fromArray(FLOATS, from, start + i);
+      IntVector bits = value.reinterpretAsInts();
+      IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+      IntVector rounded = bits.add(0x7FFF).add(odd);
+      // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made quiet.
+      IntVector quiet = bits.or(0x0040_0000);
+      VectorMask<Integer> isNan = value.compare(VectorOperators.NE, value).cast(INTS);
+      ((ShortVector)
+              rounded
+                  .blend(quiet, isNan)
+                  .lanewise(VectorOperators.LSHR, 16)
+                  .convertShape(VectorOperators.I2S, HALVES, 0))
           .intoMemorySegment(to, offset + 2L * i, ORDER);
     }
     for (int i = vectors; i < n; i++) {
