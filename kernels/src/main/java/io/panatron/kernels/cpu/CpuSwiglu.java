@@ -12,8 +12,8 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up s (1 + gate
- * (1 - s))} and {@code dUp = dy gate s}.
+ * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up s (1
+ * + gate (1 - s))} and {@code dUp = dy gate s}.
  *
  * <p><b>Shapes</b>: gateUp, dGateUp: [tokens, 2 width], gate first; y, dy: [tokens, width].
  */
@@ -115,8 +115,7 @@ final class CpuSwiglu {
   }
 
   /** Turns {@code gate} and {@code up} into their gradients, given {@code e^-gate}. */
-  private static void backward(
-      float[] gate, float[] exponential, float[] up, float[] dy, int n) {
+  private static void backward(float[] gate, float[] exponential, float[] up, float[] dy, int n) {
     FloatVector one = FloatVector.broadcast(FLOATS, 1f);
     for (int i = 0; i < n; i += LANES) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, i);

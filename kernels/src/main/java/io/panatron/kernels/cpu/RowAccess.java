@@ -19,11 +19,12 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Carries rows of F32 or BF16 between tensors and {@code float[]}, where the kernels compute.
  *
- * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through the L1
- * cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs much more,
- * since the compiler then keeps vectors in heap objects.
+ * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through
+ * the L1 cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs
+ * much more, since the compiler then keeps vectors in heap objects.
  *
- * <p>A BF16 read is exact; a BF16 write rounds to nearest even, overflows to infinity and keeps NaN a NaN.
+ * <p>A BF16 read is exact; a BF16 write rounds to nearest even, overflows to infinity and keeps NaN
+ * a NaN.
  */
 final class RowAccess {
   /** As many 16-bit elements as {@link VectorMath#FLOATS} has lanes. */
@@ -40,8 +41,8 @@ final class RowAccess {
   }
 
   /**
-   * Fills {@code to} from {@code start} on with {@code n} elements, and with zeros to the end of the last
-   * vector.
+   * Fills {@code to} from {@code start} on with {@code n} elements, and with zeros to the end of
+   * the last vector.
    *
    * @param bf16 whether the elements are BF16, else F32
    * @param offset where they start, in bytes
@@ -115,7 +116,8 @@ final class RowAccess {
       IntVector bits = value.reinterpretAsInts();
       IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
       IntVector rounded = bits.add(0x7FFF).add(odd);
-      // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made quiet.
+      // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made
+      // quiet.
       IntVector quiet = bits.or(0x0040_0000);
       VectorMask<Integer> isNan = value.compare(VectorOperators.NE, value).cast(INTS);
       ((ShortVector)

@@ -35,8 +35,8 @@ final class VectorMath {
   private static final float GREATEST_EXPONENT = 89f;
 
   /**
-   * Coefficients of {@code q} in {@code e^r = 1 + r + r^2 q(r)} for |r| up to ln 2 / 2: interpolation at
-   * the Chebyshev nodes, 1e-8 off at most before rounding.
+   * Coefficients of {@code q} in {@code e^r = 1 + r + r^2 q(r)} for |r| up to ln 2 / 2:
+   * interpolation at the Chebyshev nodes, 1e-8 off at most before rounding.
    */
   private static final float Q0 = 0.5f;
 
@@ -56,8 +56,8 @@ final class VectorMath {
    * {@code y = e^(factor x)}, from the rounded product within 2 units in the last place, subnormal
    * results included; 0 at negative infinity, infinity above the range, NaN for NaN.
    *
-   * <p>The loop calls nothing but vector operations, which are always inlined: where the compiler tires
-   * of inlining, a call would put every vector into a heap object.
+   * <p>The loop calls nothing but vector operations, which are always inlined: where the compiler
+   * tires of inlining, a call would put every vector into a heap object.
    *
    * @param x rows of {@link RowAccess}, as {@code y}, which may be the same
    */

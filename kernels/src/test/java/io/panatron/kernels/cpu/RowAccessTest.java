@@ -85,7 +85,8 @@ final class RowAccessTest {
     double below = magnitude(towardsZero);
     double above = magnitude(towardsZero + 1);
     double size = Math.abs((double) x);
-    boolean up = size - below > above - size || (size - below == above - size && towardsZero % 2 == 1);
+    boolean up =
+        size - below > above - size || (size - below == above - size && towardsZero % 2 == 1);
     int expected = Float.isInfinite(x) || !up ? towardsZero : towardsZero + 1;
     if ((bits & 0xFFFF) != (expected & 0xFFFF)) {
       throw new AssertionError("%a became %a".formatted(x, rounded));
