@@ -1,7 +1,6 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.config.ParsedArguments;
 import java.io.PrintWriter;
 import java.util.List;
 
@@ -21,7 +20,7 @@ public final class Main {
   static int run(String[] args, PrintWriter out, PrintWriter err) {
     try {
       SelfLaunch.ensureVectorApi();
-      return new TrainerCommandLine(Main::train, List.of(), out, err).execute(args);
+      return new TrainerCommandLine(new LocalTraining(), List.of(), out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());
       return ErrorReport.USER_ERROR;
@@ -33,10 +32,5 @@ public final class Main {
       out.flush();
       err.flush();
     }
-  }
-
-  private static int train(ParsedArguments arguments, PrintWriter out) {
-    throw new UserError(
-        "trainer %s cannot train yet: no trainer is built in.".formatted(arguments.command()));
   }
 }

@@ -5,12 +5,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The one recycled store of device memory of a rank: regions taken from the {@link Device}, cut into
- * blocks that are filed by size class, split on demand and merged with free neighbours when they return.
+ * The one recycled store of device memory of a rank: regions taken from the {@link Device}, cut
+ * into blocks that are filed by size class, split on demand and merged with free neighbours when
+ * they return.
  *
- * <p>Segregated fit with immediate coalescing: an allocation takes the smallest class with a block that
- * fits, so that steps of varying length settle at the peak of the longest one and then take nothing more
- * from the system. One thread uses a pool.
+ * <p>Segregated fit with immediate coalescing: an allocation takes the smallest class with a block
+ * that fits, so that steps of varying length settle at the peak of the longest one and then take
+ * nothing more from the system. One thread uses a pool.
  */
 public final class MemoryPool implements AutoCloseable {
   /** Every block starts and ends on a cache-line pair; also the least block. */
@@ -64,6 +65,10 @@ public final class MemoryPool implements AutoCloseable {
     return device;
   }
 
+  boolean isClosed() {
+    return closed;
+  }
+
   Block take(long bytes) {
     if (closed) {
       throw new IllegalStateException("the memory pool is closed");
@@ -87,6 +92,9 @@ public final class MemoryPool implements AutoCloseable {
     Block block = returned;
     usedBytes -= block.size;
     block.generation++;
+    if (closed) {
+      return;
+    }
     block.free = true;
     Block next = block.next;
     if (next != null && next.free) {
@@ -104,19 +112,19 @@ public final class MemoryPool implements AutoCloseable {
 
   /** Gives regions that hold no live block back to the device. */
   public void trim() {
-    regions.removeIf(
-        region -> {
-          Block first = region.first;
-          if (!first.free || first.next != null) {
-            return false;
-          }
-          unfile(first);
-          reservedBytes -= region.memory.bytes();
-          device.free(region.memory);
-          return true;
-        });
+    regions.removeIf(region -> {
+      Block first = region.first;
+      if (!first.free || first.next != null) {
+        return false;
+      }
+      unfile(first);
+      reservedBytes -= region.memory.bytes();
+      device.free(region.memory);
+      return true;
+    });
   }
 
+  /** Gives all regions back to the device; scopes close before their pool. */
   @Override
   public void close() {
     if (closed) {
@@ -147,12 +155,26 @@ public final class MemoryPool implements AutoCloseable {
 
   private Block newRegion(long size) {
     long bytes = Math.max(size, MINIMUM_REGION);
-    DeviceMemory memory = device.allocate(bytes);
+    DeviceMemory memory = allocate(bytes);
     reservedBytes += bytes;
     Region region = new Region(memory);
     regions.add(region);
     listener.regionAllocated(bytes, reservedBytes);
     return region.first;
+  }
+
+  private DeviceMemory allocate(long bytes) {
+    try {
+      return device.allocate(bytes);
+    } catch (OutOfDeviceMemoryException e) {
+      long before = reservedBytes;
+      trim();
+      if (reservedBytes == before) {
+        throw e;
+      }
+      // Idle regions, each too small for this request, were holding the room it needs.
+      return device.allocate(bytes);
+    }
   }
 
   private void split(Block block, long size) {

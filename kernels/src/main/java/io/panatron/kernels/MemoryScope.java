@@ -1,24 +1,29 @@
 package io.panatron.kernels;
 
-import java.util.Collections;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The owner of tensors: what it allocates lives until its last reference is released or the scope closes.
+ * The owner of tensors: what it allocates lives until its last reference is released or the scope
+ * closes.
  *
- * <p>An allocation starts with one reference. {@link #retain} adds one for a second holder (a tape that
- * saves an input), {@link #release} gives one up; at zero the memory goes back to the pool at once.
+ * <p>An allocation starts with one reference. {@link #retain} adds one for a second holder (a tape
+ * that saves an input), {@link #release} gives one up; at zero the memory goes back to the pool at
+ * once.
  *
- * <p>A checked scope surrounds each buffer with red zones, fills it with NaN patterns, and refuses use
- * after release, release by another thread, and overruns found at release.
+ * <p>A checked scope surrounds each buffer with red zones, fills it with NaN patterns, and refuses
+ * use after release, release by another thread, and overruns found at release.
  */
 public final class MemoryScope implements AutoCloseable {
   private final MemoryPool pool;
   private final String name;
   private final boolean checked;
   private final Thread thread = Thread.currentThread();
-  private final Set<Buffer> live = Collections.newSetFromMap(new IdentityHashMap<>());
+
+  /** In order of allocation, so that closing returns blocks in the same order in every run. */
+  private final Set<Buffer> live = new LinkedHashSet<>();
+
   private long currentBytes;
   private long peakBytes;
   private boolean closed;
@@ -76,6 +81,7 @@ public final class MemoryScope implements AutoCloseable {
   public void retain(Tensor tensor) {
     Buffer buffer = tensor.buffer();
     requireLive(buffer, "retain");
+    checkThread(buffer.label());
     buffer.retain();
   }
 
@@ -85,8 +91,8 @@ public final class MemoryScope implements AutoCloseable {
     requireLive(buffer, "release");
     checkThread(buffer.label());
     if (buffer.drop() == 0) {
-      free(buffer);
       live.remove(buffer);
+      free(buffer);
     }
   }
 
@@ -96,17 +102,35 @@ public final class MemoryScope implements AutoCloseable {
     return tensor.buffer().references();
   }
 
-  /** Returns everything still live to the pool. */
+  /**
+   * Returns everything still live to the pool.
+   *
+   * @throws IllegalStateException if a buffer of a checked scope was overrun; all others are
+   *     returned nevertheless, and further overruns are suppressed exceptions of the first
+   */
   @Override
   public void close() {
     if (closed) {
       return;
     }
+    checkThread("closing");
     closed = true;
+    @Nullable IllegalStateException overrun = null;
     for (Buffer buffer : live) {
-      free(buffer);
+      try {
+        free(buffer);
+      } catch (IllegalStateException e) {
+        if (overrun == null) {
+          overrun = e;
+        } else {
+          overrun.addSuppressed(e);
+        }
+      }
     }
     live.clear();
+    if (overrun != null) {
+      throw overrun;
+    }
   }
 
   void checkUse(Buffer buffer) {
@@ -117,11 +141,14 @@ public final class MemoryScope implements AutoCloseable {
   }
 
   private void free(Buffer buffer) {
-    if (checked) {
-      RedZones.verify(pool.device(), buffer);
-    }
     currentBytes -= buffer.block().size();
-    pool.giveBack(buffer.block());
+    try {
+      if (checked && !pool.isClosed()) {
+        RedZones.verify(pool.device(), buffer);
+      }
+    } finally {
+      pool.giveBack(buffer.block());
+    }
   }
 
   private void requireLive(Buffer buffer, String action) {
@@ -134,8 +161,13 @@ public final class MemoryScope implements AutoCloseable {
   private void checkThread(String label) {
     if (checked && Thread.currentThread() != thread) {
       throw new IllegalStateException(
-          label + " of scope " + name + " was touched by thread " + Thread.currentThread().getName()
-              + "; its owner is " + thread.getName());
+          label
+              + " of scope "
+              + name
+              + " was touched by thread "
+              + Thread.currentThread().getName()
+              + "; its owner is "
+              + thread.getName());
     }
   }
 }

@@ -12,18 +12,23 @@ final class RedZones {
   /** A quiet NaN as F32, as both halves of BF16 and F16, and (twice) as F64; no valid token id. */
   private static final int PATTERN = 0xFFFEFFFE;
 
+  /** Painting goes in pieces of this size, so that it takes no second copy of a large buffer. */
+  private static final long CHUNK = 1 << 16;
+
   private RedZones() {}
 
   /** Fills zones and buffer with the pattern. */
   static void paint(Device device, Buffer buffer) {
+    long bytes = buffer.bytes() + 2 * BYTES;
+    long chunk = Math.min(CHUNK, (bytes + 3) / 4 * 4);
     try (Arena arena = Arena.ofConfined()) {
-      long bytes = buffer.bytes() + 2 * BYTES;
-      long whole = (bytes + 3) / 4 * 4;
-      MemorySegment host = arena.allocate(whole, 8);
-      for (long i = 0; i < whole; i += 4) {
+      MemorySegment host = arena.allocate(chunk, 8);
+      for (long i = 0; i < chunk; i += 4) {
         host.set(ValueLayout.JAVA_INT, i, PATTERN);
       }
-      device.upload(host, zoneTensor(buffer, -BYTES, bytes));
+      for (long painted = 0; painted < bytes; painted += chunk) {
+        device.upload(host, zoneTensor(buffer, painted - BYTES, Math.min(chunk, bytes - painted)));
+      }
     }
   }
 

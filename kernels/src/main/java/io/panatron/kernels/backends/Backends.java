@@ -1,7 +1,12 @@
 package io.panatron.kernels.backends;
 
+import io.panatron.bindings.NativeLibraries;
+import io.panatron.bindings.NativeLibraryException;
 import io.panatron.kernels.Backend;
+import io.panatron.kernels.BackendUnavailableException;
+import io.panatron.kernels.cpu.CpuBackend;
 import io.panatron.kernels.reference.ReferenceBackend;
+import java.util.Map;
 
 /** Opens the backends. */
 public final class Backends {
@@ -10,5 +15,20 @@ public final class Backends {
   /** The oracle: plain loops on the host, F64 and F32, sums in double. For tests; slow. */
   public static Backend reference() {
     return new ReferenceBackend();
+  }
+
+  /**
+   * The CPU: F32 and BF16, oneDNN and vectors.
+   *
+   * @param threads how many threads work on an operation; at least 1
+   * @param environment where to look up the user's cache folder, such as {@code System.getenv()}
+   * @throws BackendUnavailableException if oneDNN cannot be loaded
+   */
+  public static Backend cpu(int threads, Map<String, String> environment) {
+    try {
+      return new CpuBackend(threads, NativeLibraries.cacheFolder(environment));
+    } catch (NativeLibraryException e) {
+      throw new BackendUnavailableException(String.valueOf(e.getMessage()), e);
+    }
   }
 }

@@ -3,6 +3,7 @@ package io.panatron.kernels.cpu;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,6 +44,15 @@ final class WorkerPool implements AutoCloseable {
    * @param onStart runs first on each worker thread
    */
   WorkerPool(int threads, String name, Runnable onStart) {
+    this(threads, name, onStart, worker -> {});
+  }
+
+  /**
+   * @param threads how many threads work on a kernel, the caller's included; at least 1
+   * @param onStart runs first on each worker thread
+   * @param onStop runs last on each worker thread, with the worker's number from 1; not on the caller's
+   */
+  WorkerPool(int threads, String name, Runnable onStart, IntConsumer onStop) {
     if (threads < 1) {
       throw new IllegalArgumentException("a worker pool needs a thread, not " + threads);
     }
@@ -57,6 +67,7 @@ final class WorkerPool implements AutoCloseable {
                   () -> {
                     onStart.run();
                     serve(worker);
+                    onStop.accept(worker);
                   });
     }
     for (Thread thread : workers) {

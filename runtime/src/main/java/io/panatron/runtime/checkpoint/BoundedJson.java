@@ -69,7 +69,9 @@ public final class BoundedJson {
     return parseObject(bytes, file.toString());
   }
 
-  /** Parses bytes that must be one JSON object; {@code name} says in messages where they are from. */
+  /**
+   * Parses bytes that must be one JSON object; {@code name} says in messages where they are from.
+   */
   static ObjectNode parseObject(byte[] bytes, String name) {
     try {
       JsonNode node = MAPPER.readTree(bytes);

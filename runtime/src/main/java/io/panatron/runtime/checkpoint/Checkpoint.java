@@ -33,8 +33,8 @@ public final class Checkpoint {
   /**
    * Finds the checkpoint to resume from and reads all its bytes once to verify them.
    *
-   * <p>Given a run folder it takes the newest. A torn or changed checkpoint is reported on one warning
-   * line and the next older good one of the same run folder is used.
+   * <p>Given a run folder it takes the newest. A torn or changed checkpoint is reported on one
+   * warning line and the next older good one of the same run folder is used.
    *
    * @param load a {@code checkpoint-<n>} folder or a run folder
    * @param warnings receives one line for each damaged checkpoint passed over
@@ -51,8 +51,7 @@ public final class Checkpoint {
         CheckpointManifest manifest = CheckpointManifest.read(candidate);
         manifest.verify(candidate);
         for (String damage : damages) {
-          warnings.accept(
-              "%s; %s is used instead.".formatted(damage, candidate.getFileName()));
+          warnings.accept("%s; %s is used instead.".formatted(damage, candidate.getFileName()));
         }
         return new Checkpoint(candidate, manifest);
       } catch (DamagedCheckpointException e) {
@@ -73,10 +72,8 @@ public final class Checkpoint {
         if (parent != null) {
           List<Path> older =
               CheckpointLayout.checkpoints(parent).stream()
-                  .filter(
-                      sibling ->
-                          CheckpointLayout.iteration(sibling).orElseThrow()
-                              < iteration.getAsLong())
+                  .filter(sibling ->
+                      CheckpointLayout.iteration(sibling).orElseThrow() < iteration.getAsLong())
                   .toList();
           // Their damage is told only when they are needed, so it is not collected here.
           candidates.addAll(newestFirst(older, new ArrayList<>()));
@@ -132,8 +129,7 @@ public final class Checkpoint {
               .sorted()
               .toList();
     } catch (IOException e) {
-      return new UserError(
-          "%s cannot be listed: %s.".formatted(folder, FileFailure.reason(e)), e);
+      return new UserError("%s cannot be listed: %s.".formatted(folder, FileFailure.reason(e)), e);
     }
     return runs.isEmpty()
         ? new UserError(

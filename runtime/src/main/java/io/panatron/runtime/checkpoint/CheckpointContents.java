@@ -8,8 +8,8 @@ import java.util.List;
  *
  * @param iteration the training iteration; names the folder
  * @param model the Hugging Face folder at the checkpoint's top level
- * @param mainParameters the optimizer's fp32 copy of the weights; empty where the model's own weights
- *     are fp32 (or {@code --no_save_optim})
+ * @param mainParameters the optimizer's fp32 copy of the weights; empty where the model's own
+ *     weights are fp32 (or {@code --no_save_optim})
  * @param optimizer moments and whatever else the optimizer keeps; empty for {@code --no_save_optim}
  * @param trainerState position in data, schedule and random streams
  * @param argsJson the run's arguments, the content of {@code args.json}

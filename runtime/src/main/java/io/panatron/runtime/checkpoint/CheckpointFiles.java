@@ -15,8 +15,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Every change a checkpoint makes on the disk goes through here, one method per system call, so that
- * a test can end the writer before any of them.
+ * Every change a checkpoint makes on the disk goes through here, one method per system call, so
+ * that a test can end the writer before any of them.
  */
 interface CheckpointFiles {
   /** The real file system. */

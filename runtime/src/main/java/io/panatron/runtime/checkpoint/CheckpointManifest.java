@@ -19,10 +19,11 @@ import java.util.List;
  * The list of a checkpoint's files with size and checksums; the last file written into it, so that
  * a folder without one is known to be unfinished.
  *
- * <p>Bytes of the file: {@code {"sha256":"<64 hex digits>","body":<body>}}, the digest being that of
- * the body's bytes. The body lists each file with one CRC-32C per 16 MiB: at that length CRC-32C
+ * <p>Bytes of the file: {@code {"sha256":"<64 hex digits>","body":<body>}}, the digest being that
+ * of the body's bytes. The body lists each file with one CRC-32C per 16 MiB: at that length CRC-32C
  * finds every error of up to three bits and every burst of up to 32, and it runs as fast as memory
- * (about 12 GB/s a core, where SHA-256 reaches 1.3). It guards against accidents, not against forgery.
+ * (about 12 GB/s a core, where SHA-256 reaches 1.3). It guards against accidents, not against
+ * forgery.
  *
  * @param iteration the training iteration saved
  * @param sequence counts the checkpoints written into one run folder; the newest has the highest,

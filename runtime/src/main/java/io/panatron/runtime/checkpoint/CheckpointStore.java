@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
  * Writes the checkpoints of one run folder so that at every instant the last good one can be found.
  *
  * <p>A checkpoint is filled under a hidden name, every file flushed, the manifest last; then the
- * folder is flushed, renamed to {@code checkpoint-<iteration>}, and the run folder flushed. Only then
- * are the tracker file replaced and older checkpoints deleted. A lock on the run folder, which the
- * system drops when its holder dies, keeps a second writer out and makes it safe to clear what a dead
- * one left.
+ * folder is flushed, renamed to {@code checkpoint-<iteration>}, and the run folder flushed. Only
+ * then are the tracker file replaced and older checkpoints deleted. A lock on the run folder, which
+ * the system drops when its holder dies, keeps a second writer out and makes it safe to clear what
+ * a dead one left.
  */
 public final class CheckpointStore implements AutoCloseable {
   private final Path runFolder;
@@ -38,12 +38,12 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   /**
-   * Takes the run folder for writing and clears what a dead writer left in it. Open the store before
-   * loading from the same folder: clearing may give a checkpoint its name back.
+   * Takes the run folder for writing and clears what a dead writer left in it. Open the store
+   * before loading from the same folder: clearing may give a checkpoint its name back.
    *
    * @param runFolder an existing folder
-   * @param retainInterval {@code --save_retain_interval}: checkpoints at other iterations are deleted
-   *     once a newer one is written; empty keeps all
+   * @param retainInterval {@code --save_retain_interval}: checkpoints at other iterations are
+   *     deleted once a newer one is written; empty keeps all
    * @throws UserError where another process is writing there, or the disk refuses
    */
   public static CheckpointStore open(Path runFolder, OptionalLong retainInterval) {
@@ -90,8 +90,7 @@ public final class CheckpointStore implements AutoCloseable {
     } catch (IOException e) {
       closeQuietly(channel, e);
       throw new UserError(
-          "Checkpoints cannot be written to %s: %s."
-              .formatted(runFolder, FileFailure.reason(e)),
+          "Checkpoints cannot be written to %s: %s.".formatted(runFolder, FileFailure.reason(e)),
           e);
     }
     if (held == null) {
@@ -195,8 +194,8 @@ public final class CheckpointStore implements AutoCloseable {
     files.forceDirectory(temporary);
   }
 
-  private static void writeTensors(ChecksummedFolder folder, String path, List<TensorSource> tensors)
-      throws IOException {
+  private static void writeTensors(
+      ChecksummedFolder folder, String path, List<TensorSource> tensors) throws IOException {
     if (!tensors.isEmpty()) {
       folder.write(path, out -> SafetensorsWriter.write(tensors, out));
     }

@@ -39,8 +39,7 @@ final class ChecksummedFolder {
       content.writeTo(new ChecksummingChannel(out, checksums));
       out.force();
     }
-    entries.add(
-        new CheckpointManifest.Entry(path, checksums.bytes(), checksums.checksums()));
+    entries.add(new CheckpointManifest.Entry(path, checksums.bytes(), checksums.checksums()));
   }
 
   /** The files written so far. */

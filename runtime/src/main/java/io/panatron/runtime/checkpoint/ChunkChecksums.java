@@ -61,7 +61,8 @@ final class ChunkChecksums {
     ChunkChecksums checksums = new ChunkChecksums();
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         Arena arena = Arena.ofConfined()) {
-      ByteBuffer buffer = arena.allocate(READ_BYTES).asByteBuffer();
+      long capacity = Math.clamp(channel.size(), 1, READ_BYTES);
+      ByteBuffer buffer = arena.allocate(capacity).asByteBuffer();
       while (channel.read(buffer) >= 0) {
         checksums.update(buffer.flip());
         buffer.clear();

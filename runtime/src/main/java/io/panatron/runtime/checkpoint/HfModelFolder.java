@@ -26,7 +26,10 @@ import java.util.regex.Pattern;
  * @param maxShardBytes a file holds at most so many bytes of tensors, unless a single one is larger
  */
 public record HfModelFolder(
-    ModelFolderFiles files, SafetensorsDtype dtype, List<TensorSource> weights, long maxShardBytes) {
+    ModelFolderFiles files,
+    SafetensorsDtype dtype,
+    List<TensorSource> weights,
+    long maxShardBytes) {
   private static final Pattern SHARD_SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?) *([KMGT]i?B|B)?");
 
   public HfModelFolder {

@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The small files of a Hugging Face model folder (configuration, tokenizer), held in memory from the
- * start of a run, so that saving works also when the folder they came from is gone by then.
+ * The small files of a Hugging Face model folder (configuration, tokenizer), held in memory from
+ * the start of a run, so that saving works also when the folder they came from is gone by then.
  */
 public final class ModelFolderFiles {
   static final String CONFIG = "config.json";
@@ -58,8 +58,7 @@ public final class ModelFolderFiles {
         long size = Files.size(file);
         if (size > MAX_FILE_BYTES) {
           throw new UserError(
-              "%s is %,d bytes long, more than a file of its kind may have."
-                  .formatted(file, size));
+              "%s is %,d bytes long, more than a file of its kind may have.".formatted(file, size));
         }
         others.put(name, Files.readAllBytes(file));
       } catch (IOException e) {

@@ -48,7 +48,8 @@ public final class ModelWeights {
   public static ModelWeights open(Path folder, Arena arena) {
     if (!Files.isDirectory(folder)) {
       throw new UserError(
-          "%s is not a folder; give a Hugging Face model folder on this machine.".formatted(folder));
+          "%s is not a folder; give a Hugging Face model folder on this machine."
+              .formatted(folder));
     }
     if (Files.exists(folder.resolve(SINGLE_FILE))) {
       SafetensorsFile file = SafetensorsFile.open(folder.resolve(SINGLE_FILE), arena);
@@ -78,29 +79,26 @@ public final class ModelWeights {
     }
     Map<String, SafetensorsTensor> tensors = new LinkedHashMap<>();
     Map<String, String> foundIn = new TreeMap<>();
-    shards.forEach(
-        (shard, file) ->
-            file.tensors()
-                .forEach(
-                    (tensor, data) -> {
-                      String other = foundIn.put(tensor, shard);
-                      if (other != null) {
-                        throw new UserError(
-                            "Tensor %s is in both %s and %s of %s; keep one of them."
-                                .formatted(tensor, other, shard, folder));
-                      }
-                      tensors.put(tensor, data);
-                    }));
+    shards.forEach((shard, file) ->
+        file.tensors()
+            .forEach((tensor, data) -> {
+              String other = foundIn.put(tensor, shard);
+              if (other != null) {
+                throw new UserError(
+                    "Tensor %s is in both %s and %s of %s; keep one of them."
+                        .formatted(tensor, other, shard, folder));
+              }
+              tensors.put(tensor, data);
+            }));
     List<String> misplaced =
         shardOf.entrySet().stream()
             .filter(listed -> !listed.getValue().equals(foundIn.get(listed.getKey())))
-            .map(
-                listed ->
-                    "%s (listed in %s, found in %s)"
-                        .formatted(
-                            listed.getKey(),
-                            listed.getValue(),
-                            foundIn.getOrDefault(listed.getKey(), "no shard")))
+            .map(listed ->
+                "%s (listed in %s, found in %s)"
+                    .formatted(
+                        listed.getKey(),
+                        listed.getValue(),
+                        foundIn.getOrDefault(listed.getKey(), "no shard")))
             .toList();
     if (!misplaced.isEmpty()) {
       throw new UserError(
@@ -181,8 +179,8 @@ public final class ModelWeights {
   /**
    * Compares the folder's tensors with those the model needs and reports every difference at once.
    *
-   * <p>Buffers that old checkpoints carry along (rotary frequencies, causal masks, position ids) are
-   * ignored. A tied tensor may be there under its second name if its bytes equal the first's.
+   * <p>Buffers that old checkpoints carry along (rotary frequencies, causal masks, position ids)
+   * are ignored. A tied tensor may be there under its second name if its bytes equal the first's.
    *
    * @param expected Hugging Face name to shape
    * @param tied second name to first name, such as {@code lm_head.weight} to {@code

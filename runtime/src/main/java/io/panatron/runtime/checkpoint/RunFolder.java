@@ -11,7 +11,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** Makes the folder a run leaves its files in: {@code save/v{N}-YYYYmmdd-HHMMSS} or {@code save}. */
+/**
+ * Makes the folder a run leaves its files in: {@code save/v{N}-YYYYmmdd-HHMMSS} or {@code save}.
+ */
 public final class RunFolder {
   private static final Pattern VERSION = Pattern.compile("v(\\d{1,9})-\\d{8}-\\d{6}");
   private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss");
@@ -22,8 +24,8 @@ public final class RunFolder {
    * Creates the folder of a new run. Processes that start at the same time get different numbers.
    *
    * @param save {@code --save}; created where missing
-   * @param addVersion {@code --add_version}: a fresh sub-folder with the next free number, else {@code
-   *     save} itself
+   * @param addVersion {@code --add_version}: a fresh sub-folder with the next free number, else
+   *     {@code save} itself
    * @param now local time, for the name
    * @throws UserError where the folder cannot be made
    */
@@ -39,7 +41,8 @@ public final class RunFolder {
 
   private static Path createVersion(Path save, LocalDateTime now) throws IOException {
     for (long number = nextNumber(save); ; number++) {
-      // Two folders of one number can differ in time, so the number itself is claimed first; a claim
+      // Two folders of one number can differ in time, so the number itself is claimed first; a
+      // claim
       // that a dead process left costs one number.
       Path claim = save.resolve(".v" + number + ".claim");
       try {

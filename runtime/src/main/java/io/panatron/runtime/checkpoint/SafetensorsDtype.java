@@ -54,8 +54,8 @@ public enum SafetensorsDtype {
   }
 
   /**
-   * The type of a PyTorch name ({@code "bfloat16"} or {@code "torch.bfloat16"}), or null where it is
-   * unknown.
+   * The type of a PyTorch name ({@code "bfloat16"} or {@code "torch.bfloat16"}), or null where it
+   * is unknown.
    */
   public static @Nullable SafetensorsDtype ofTorchName(String name) {
     String bare = name.startsWith("torch.") ? name.substring("torch.".length()) : name;

@@ -17,9 +17,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * A safetensors file, memory-mapped for reading.
  *
- * <p>The caller owns the arena: closing it unmaps the file, and no tensor may be touched after that.
- * A confined arena ties the tensors to one thread; several ranks need a shared one. No byte of a
- * tensor is read before somebody touches it.
+ * <p>The caller owns the arena: closing it unmaps the file, and no tensor may be touched after
+ * that. A confined arena ties the tensors to one thread; several ranks need a shared one. No byte
+ * of a tensor is read before somebody touches it.
  */
 public final class SafetensorsFile {
   /** The reference reader's limit. */
@@ -70,8 +70,7 @@ public final class SafetensorsFile {
     for (SafetensorsHeader.Entry entry : header.entries()) {
       MemorySegment slice = data.asSlice(entry.begin(), entry.end() - entry.begin());
       tensors.put(
-          entry.name(),
-          new SafetensorsTensor(entry.name(), entry.dtype(), entry.shape(), slice));
+          entry.name(), new SafetensorsTensor(entry.name(), entry.dtype(), entry.shape(), slice));
     }
     return new SafetensorsFile(path, tensors, header.metadata());
   }

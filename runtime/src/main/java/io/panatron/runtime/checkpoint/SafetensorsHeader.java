@@ -110,7 +110,8 @@ final class SafetensorsHeader {
   }
 
   private Entry readEntry(JsonParser parser, String name) throws IOException {
-    requireOf(name, parser.currentToken() == JsonToken.START_OBJECT, "is not described by an object");
+    requireOf(
+        name, parser.currentToken() == JsonToken.START_OBJECT, "is not described by an object");
     SafetensorsDtype dtype = null;
     long[] shape = null;
     long[] offsets = null;

@@ -42,8 +42,7 @@ public final class SafetensorsWriter {
    * @throws IOException where the channel refuses
    * @throws IllegalStateException where a source delivers fewer or more bytes than its shape says
    */
-  public static void write(List<TensorSource> tensors, WritableByteChannel out)
-      throws IOException {
+  public static void write(List<TensorSource> tensors, WritableByteChannel out) throws IOException {
     List<TensorSource> ordered = inFileOrder(tensors);
     TensorSource.write(MemorySegment.ofArray(header(ordered)), out);
     for (TensorSource tensor : ordered) {
@@ -93,7 +92,6 @@ public final class SafetensorsWriter {
     ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN).putLong(padded).put(json);
     return header;
   }
-
 
   /** Counts what a source writes and refuses the first byte too many. */
   private static final class CountingChannel implements WritableByteChannel {

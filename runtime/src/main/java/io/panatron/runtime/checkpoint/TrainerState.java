@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Where a run stood when it was saved, apart from its tensors: position in the data, in the learning
- * rate schedule and in the random streams, and the sums its log lines are made of.
+ * Where a run stood when it was saved, apart from its tensors: position in the data, in the
+ * learning rate schedule and in the random streams, and the sums its log lines are made of.
  *
  * <p>Written as {@code state/trainer_state.json}. Reading gives back every long and every bit of
  * every double (not-a-number apart, of which there is one), since a resumed run must repeat the
@@ -57,11 +57,10 @@ public record TrainerState(
     root.put("consumed_valid_samples", consumedValidSamples);
     root.put("scheduler_steps", schedulerSteps);
     ObjectNode states = root.putObject("random_states");
-    randomStates.forEach(
-        (name, words) -> {
-          ArrayNode array = states.putArray(name);
-          words.forEach(array::add);
-        });
+    randomStates.forEach((name, words) -> {
+      ArrayNode array = states.putArray(name);
+      words.forEach(array::add);
+    });
     ObjectNode sumsNode = root.putObject("sums");
     // As text: JSON has neither NaN nor infinities, and Double.toString is read back exactly.
     sums.forEach((name, value) -> sumsNode.put(name, Double.toString(value)));
@@ -101,8 +100,7 @@ public record TrainerState(
     }
     Map<String, Long> counters = new TreeMap<>();
     for (Map.Entry<String, JsonNode> entry : object(file, root, "counters").properties()) {
-      counters.put(
-          entry.getKey(), number(file, entry.getValue(), "counters." + entry.getKey()));
+      counters.put(entry.getKey(), number(file, entry.getValue(), "counters." + entry.getKey()));
     }
     try {
       return new TrainerState(

@@ -13,7 +13,8 @@ record WeightMismatch(
 
   /** What transformers drops as well: buffers that older versions saved with the weights. */
   private static final Pattern HARMLESS =
-      Pattern.compile(".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias)");
+      Pattern.compile(
+          ".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias)");
 
   static WeightMismatch between(
       Map<String, SafetensorsTensor> found,
@@ -22,27 +23,25 @@ record WeightMismatch(
     WeightMismatch mismatch =
         new WeightMismatch(
             new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-    expected.forEach(
-        (name, shape) -> {
-          SafetensorsTensor tensor = found.get(name);
-          if (tensor == null) {
-            mismatch.missing.add(name);
-          } else {
-            mismatch.compare(tensor, shape);
-          }
-        });
-    found.forEach(
-        (name, tensor) -> {
-          String first = tied.get(name);
-          if (expected.containsKey(name) || HARMLESS.matcher(name).matches()) {
-            return;
-          }
-          if (first == null) {
-            mismatch.unknown.add(name);
-          } else if (!sameBytes(tensor, found.get(first))) {
-            mismatch.untied.add(name + " differs from " + first);
-          }
-        });
+    expected.forEach((name, shape) -> {
+      SafetensorsTensor tensor = found.get(name);
+      if (tensor == null) {
+        mismatch.missing.add(name);
+      } else {
+        mismatch.compare(tensor, shape);
+      }
+    });
+    found.forEach((name, tensor) -> {
+      String first = tied.get(name);
+      if (expected.containsKey(name) || HARMLESS.matcher(name).matches()) {
+        return;
+      }
+      if (first == null) {
+        mismatch.unknown.add(name);
+      } else if (!sameBytes(tensor, found.get(first))) {
+        mismatch.untied.add(name + " differs from " + first);
+      }
+    });
     return mismatch;
   }
 

@@ -101,7 +101,9 @@ final class ConfigJson {
     return object.isEmpty() ? null : object;
   }
 
-  /** The error for a value of the wrong kind: {@code <file>: <key> is <value>, but <must be ...>}. */
+  /**
+   * The error for a value of the wrong kind: {@code <file>: <key> is <value>, but <must be ...>}.
+   */
   UserError wrong(String key, String mustBe) {
     String value = String.valueOf(root.get(key));
     String shown = value.length() <= 80 ? value : value.substring(0, 80) + "...";

@@ -96,8 +96,7 @@ public record ModelConfig(
    *     cannot do
    */
   public static ModelConfig read(Path folderOrFile) {
-    Path file =
-        Files.isDirectory(folderOrFile) ? folderOrFile.resolve(FILE_NAME) : folderOrFile;
+    Path file = Files.isDirectory(folderOrFile) ? folderOrFile.resolve(FILE_NAME) : folderOrFile;
     if (!Files.exists(file)) {
       throw new UserError(
           "%s does not exist; give a Hugging Face model folder, which holds a config.json."

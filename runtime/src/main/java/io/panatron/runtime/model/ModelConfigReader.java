@@ -37,7 +37,9 @@ final class ModelConfigReader {
     JsonNode architectures = json.get("architectures");
     String architecture = null;
     if (architectures != null) {
-      if (!architectures.isArray() || architectures.size() != 1 || !architectures.get(0).isTextual()) {
+      if (!architectures.isArray()
+          || architectures.size() != 1
+          || !architectures.get(0).isTextual()) {
         throw json.wrong("architectures", "must be a list of one class name");
       }
       architecture = architectures.get(0).textValue();
@@ -53,8 +55,7 @@ final class ModelConfigReader {
     if (family == null || (architecture != null && !family.architecture().equals(architecture))) {
       throw json.error(
           "names the model %s, which is not supported; supported are %s"
-              .formatted(
-                  architecture == null ? modelType : architecture, ModelFamily.supported()));
+              .formatted(architecture == null ? modelType : architecture, ModelFamily.supported()));
     }
     return family;
   }
@@ -69,8 +70,7 @@ final class ModelConfigReader {
     int maxPositions = json.integer("max_position_embeddings", defaults.maxPositionEmbeddings());
     refuseSlidingWindow(numLayers);
     RopeParameters rope = RopeParameters.read(json, maxPositions);
-    boolean attentionBias =
-        family != ModelFamily.QWEN2 && json.flag("attention_bias", false);
+    boolean attentionBias = family != ModelFamily.QWEN2 && json.flag("attention_bias", false);
     return new ModelConfig(
         family,
         json.integer("vocab_size", defaults.vocabSize()),
@@ -114,8 +114,7 @@ final class ModelConfigReader {
 
   private int headDim(int hiddenSize, int numHeads) {
     Integer absent = family.defaults().headDim();
-    boolean derived =
-        absent == null && (!json.has("head_dim") || json.isNull("head_dim"));
+    boolean derived = absent == null && (!json.has("head_dim") || json.isNull("head_dim"));
     // Llama's configuration class asks for this even where it gives a head_dim.
     if ((derived || family == ModelFamily.LLAMA) && hiddenSize % numHeads != 0) {
       throw json.error(

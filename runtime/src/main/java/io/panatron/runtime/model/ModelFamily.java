@@ -9,21 +9,23 @@ import org.jspecify.annotations.Nullable;
  * The model families the trainer knows, as data: which configuration names them, what an absent key
  * means, and where they differ from one another.
  *
- * <p>All are decoders of the same shape (pre-norm, rotary positions, grouped-query attention, SwiGLU)
- * and keep their weights under the same names; see {@link ParameterLayout}.
+ * <p>All are decoders of the same shape (pre-norm, rotary positions, grouped-query attention,
+ * SwiGLU) and keep their weights under the same names; see {@link ParameterLayout}.
  *
  * <p>Source of the defaults: the configuration classes of transformers 5.18.
  */
 public enum ModelFamily {
   /** Llama 2 and 3; {@code attention_bias} gives biases to q, k, v and o. */
   LLAMA(
-      "LlamaForCausalLM",
-      "llama",
-      new Defaults(32_000, 11_008, null, null, 2_048, 1, List.of(2))),
+      "LlamaForCausalLM", "llama", new Defaults(32_000, 11_008, null, null, 2_048, 1, List.of(2))),
   /** Qwen2 and 2.5; q, k and v always have biases, o never. */
-  QWEN2("Qwen2ForCausalLM", "qwen2", new Defaults(151_936, 22_016, 32, null, 32_768, null, List.of())),
+  QWEN2(
+      "Qwen2ForCausalLM",
+      "qwen2",
+      new Defaults(151_936, 22_016, 32, null, 32_768, null, List.of())),
   /** Qwen3; an RMS norm on each query and key head, {@code attention_bias} as in Llama. */
-  QWEN3("Qwen3ForCausalLM", "qwen3", new Defaults(151_936, 22_016, 32, 128, 32_768, null, List.of()));
+  QWEN3(
+      "Qwen3ForCausalLM", "qwen3", new Defaults(151_936, 22_016, 32, 128, 32_768, null, List.of()));
 
   /**
    * What a family's configuration class assumes where a key is absent; keys that all share (hidden

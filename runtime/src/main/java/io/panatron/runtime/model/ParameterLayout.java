@@ -9,8 +9,9 @@ import java.util.Map;
  * One parameter of the trainer and the Hugging Face tensors it is made of: the loader copies each
  * part into its rows, the saver copies them out again.
  *
- * <p>Projections that read the same input are one matmul: {@code qkv_proj} holds the rows [q; k; v],
- * {@code gate_up_proj} the rows [gate; up]. Every other parameter is one tensor of the same name.
+ * <p>Projections that read the same input are one matmul: {@code qkv_proj} holds the rows [q; k;
+ * v], {@code gate_up_proj} the rows [gate; up]. Every other parameter is one tensor of the same
+ * name.
  *
  * @param name the trainer's name, unique in the model
  * @param parts from the first row to the last, without gaps
@@ -120,12 +121,7 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
         vector(attention + "q_norm.weight", config.headDim());
         vector(attention + "k_norm.weight", config.headDim());
       }
-      fused(
-          attention,
-          "o_proj",
-          Map.of("o_proj", hidden),
-          config.queryRows(),
-          config.outputBias());
+      fused(attention, "o_proj", Map.of("o_proj", hidden), config.queryRows(), config.outputBias());
       vector(prefix + "post_attention_layernorm.weight", hidden);
       Map<String, Long> gateUp = new LinkedHashMap<>();
       gateUp.put("gate_proj", intermediate);

@@ -5,7 +5,8 @@ package io.panatron.runtime.model;
  * short ones kept, those between blended.
  *
  * @param factor by how much the longest wavelengths grow, at least 1
- * @param lowFreqFactor wavelengths above {@code originalMaxPositions / lowFreqFactor} are scaled in full
+ * @param lowFreqFactor wavelengths above {@code originalMaxPositions / lowFreqFactor} are scaled in
+ *     full
  * @param highFreqFactor wavelengths below {@code originalMaxPositions / highFreqFactor} are kept;
  *     above {@code lowFreqFactor}
  * @param originalMaxPositions the context length of pre-training, in tokens

@@ -3,12 +3,12 @@ package io.panatron.runtime.model;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The inverse frequencies of rotary positions, {@code theta^(-2i/headDim)}, with llama3 scaling where
- * the configuration asks for it.
+ * The inverse frequencies of rotary positions, {@code theta^(-2i/headDim)}, with llama3 scaling
+ * where the configuration asks for it.
  *
- * <p>Every operation is done in float32 in the order transformers does it, since the angle at a late
- * position multiplies each rounding. The power is rounded correctly; PyTorch's vectorised power may
- * be one unit in the last place off that.
+ * <p>Every operation is done in float32 in the order transformers does it, since the angle at a
+ * late position multiplies each rounding. The power is rounded correctly; PyTorch's vectorised
+ * power may be one unit in the last place off that.
  *
  * <p>Source: {@code compute_default_rope_parameters} and {@code _compute_llama3_parameters} of
  * transformers.
@@ -21,8 +21,7 @@ public final class RotaryFrequencies {
     return inverse(config.headDim(), config.ropeTheta(), config.ropeScaling());
   }
 
-  static float[] inverse(
-      int headDim, double theta, @Nullable RopeScaling scaling) {
+  static float[] inverse(int headDim, double theta, @Nullable RopeScaling scaling) {
     float[] inverse = new float[headDim / 2];
     for (int i = 0; i < inverse.length; i++) {
       float exponent = (float) (2 * i) / (float) headDim;

@@ -58,6 +58,7 @@ class CheckpointCrashTest {
         store.save(SmallCheckpoint.contents(files, 30));
       }
       assertThat(openMark(run)).isEqualTo(30);
+      CheckpointFiles.SYSTEM.deleteTree(run);
       if (!crashed) {
         assertThat(found).containsExactly(10L, 99L);
         assertThat(step).as("steps of one save").isGreaterThan(50);

@@ -131,8 +131,7 @@ class CheckpointStoreTest {
             state.sums(),
             state.counters());
     try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
-      store.save(
-          new CheckpointContents(5, all.model(), List.of(), List.of(), withoutRandom, "{}"));
+      store.save(new CheckpointContents(5, all.model(), List.of(), List.of(), withoutRandom, "{}"));
     }
     Checkpoint checkpoint = Checkpoint.open(run.resolve("checkpoint-5"), warnings::add);
     try (Arena arena = Arena.ofConfined()) {
@@ -196,8 +195,7 @@ class CheckpointStoreTest {
     save(OptionalLong.empty(), 5);
     Path state = run.resolve("checkpoint-5/state/trainer_state.json");
     String text = Files.readString(state);
-    Files.writeString(
-        state, text.replace("\"format_version\" : 1", "\"format_version\" : 2"));
+    Files.writeString(state, text.replace("\"format_version\" : 1", "\"format_version\" : 2"));
     assertThatThrownBy(() -> TrainerState.read(state))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("format version 2")

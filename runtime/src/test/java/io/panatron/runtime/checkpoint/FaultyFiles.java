@@ -150,8 +150,10 @@ final class FaultyFiles implements CheckpointFiles {
       if (bytesLeft == 0) {
         throw new IOException("No space left on device");
       }
-      // Half of each write, so that a file can be torn in the middle.
-      int count = (int) Math.min(bytesLeft, Math.ceilDiv(source.remaining(), 2));
+      // A file's first write takes only half, so that it can be torn in the middle.
+      int wanted =
+          channel.position() == 0 ? Math.ceilDiv(source.remaining(), 2) : source.remaining();
+      int count = (int) Math.min(bytesLeft, wanted);
       ByteBuffer part = source.slice(source.position(), count);
       while (part.hasRemaining()) {
         channel.write(part);

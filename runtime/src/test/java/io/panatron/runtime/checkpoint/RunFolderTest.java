@@ -39,8 +39,7 @@ class RunFolderTest {
   @Test
   void aClaimThatADeadProcessLeftIsPassedOver() throws Exception {
     Files.createFile(folder.resolve(".v0.claim"));
-    assertThat(RunFolder.create(folder, true, NOW).getFileName())
-        .hasToString("v1-20260102-030405");
+    assertThat(RunFolder.create(folder, true, NOW).getFileName()).hasToString("v1-20260102-030405");
   }
 
   @Test
@@ -58,11 +57,10 @@ class RunFolderTest {
     List<Callable<Path>> tasks = new ArrayList<>();
     for (int i = 0; i < runs; i++) {
       LocalDateTime time = NOW.plusSeconds(i % 3);
-      tasks.add(
-          () -> {
-            start.await();
-            return RunFolder.create(folder, true, time);
-          });
+      tasks.add(() -> {
+        start.await();
+        return RunFolder.create(folder, true, time);
+      });
     }
     List<String> numbers = new ArrayList<>();
     try (var executor = Executors.newFixedThreadPool(runs)) {

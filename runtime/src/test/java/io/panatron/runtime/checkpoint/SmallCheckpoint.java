@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** Checkpoints of a few hundred bytes whose every tensor says which iteration wrote it. */
 final class SmallCheckpoint {
@@ -28,7 +30,10 @@ final class SmallCheckpoint {
 
   static TensorSource floats(String name, float... values) {
     return TensorSource.ofSegment(
-        name, SafetensorsDtype.F32, new long[] {values.length}, () -> MemorySegment.ofArray(values));
+        name,
+        SafetensorsDtype.F32,
+        new long[] {values.length},
+        () -> MemorySegment.ofArray(values));
   }
 
   static CheckpointContents contents(ModelFolderFiles files, long iteration) {
@@ -67,19 +72,26 @@ final class SmallCheckpoint {
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights = checkpoint.openWeights(arena);
       weights.match(Map.of("a.weight", new long[] {3}, "b.weight", new long[] {2}));
-      assertThat(first(weights.tensor("a.weight"))).isEqualTo(mark);
-      assertThat(first(weights.tensor("b.weight"))).isEqualTo(mark);
-      assertThat(first(checkpoint.openMainParameters(arena).tensor("a.weight"))).isEqualTo(mark);
-      SafetensorsFile optimizer = checkpoint.openOptimizer(arena);
-      assertThat(first(optimizer.tensor("a.weight.exp_avg_sq"))).isEqualTo(mark);
+      assertThat(first(found(weights.tensor("a.weight")))).isEqualTo(mark);
+      assertThat(first(found(weights.tensor("b.weight")))).isEqualTo(mark);
+      assertThat(first(found(found(checkpoint.openMainParameters(arena)).tensor("a.weight"))))
+          .isEqualTo(mark);
+      SafetensorsFile optimizer = found(checkpoint.openOptimizer(arena));
+      assertThat(first(found(optimizer.tensor("a.weight.exp_avg_sq")))).isEqualTo(mark);
     }
-    assertThat(checkpoint.trainerState().randomStates().get("sampler").getFirst()).isEqualTo(mark);
+    assertThat(checkpoint.trainerState().randomStates())
+        .containsEntry("sampler", List.of(mark, -1L));
     assertThat(checkpoint.trainerState().iteration()).isEqualTo(checkpoint.iteration());
     return mark;
   }
 
   private static long first(SafetensorsTensor tensor) {
     return (long) tensor.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
+  }
+
+  /** What a test needs to be there. */
+  static <T> T found(@Nullable T value) {
+    return Objects.requireNonNull(value, "the test's subject is not there");
   }
 
   /** The names in a folder that start with a dot, the lock apart. */

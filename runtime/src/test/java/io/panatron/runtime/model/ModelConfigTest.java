@@ -49,10 +49,28 @@ class ModelConfigTest {
     assertThat(read(fixture("llama3")))
         .isEqualTo(
             new ModelConfig(
-                ModelFamily.LLAMA, 344, 64, 132, 3, 4, 2, 16, 512, 1e-3, 500_000.0,
+                ModelFamily.LLAMA,
+                344,
+                64,
+                132,
+                3,
+                4,
+                2,
+                16,
+                512,
+                1e-3,
+                500_000.0,
                 new RopeScaling(8, 1, 4, 64),
-                false, false, false, false, false, 0.02,
-                SafetensorsDtype.F32, null, List.of(339), 337));
+                false,
+                false,
+                false,
+                false,
+                false,
+                0.02,
+                SafetensorsDtype.F32,
+                null,
+                List.of(339),
+                337));
   }
 
   @Test
@@ -60,9 +78,28 @@ class ModelConfigTest {
     assertThat(read(fixture("qwen2")))
         .isEqualTo(
             new ModelConfig(
-                ModelFamily.QWEN2, 360, 72, 116, 3, 6, 2, 12, 512, 1e-6, 1_000_000.0, null,
-                true, true, false, false, false, 0.02,
-                SafetensorsDtype.F32, null, List.of(351), 349));
+                ModelFamily.QWEN2,
+                360,
+                72,
+                116,
+                3,
+                6,
+                2,
+                12,
+                512,
+                1e-6,
+                1_000_000.0,
+                null,
+                true,
+                true,
+                false,
+                false,
+                false,
+                0.02,
+                SafetensorsDtype.F32,
+                null,
+                List.of(351),
+                349));
   }
 
   @Test
@@ -71,9 +108,28 @@ class ModelConfigTest {
     assertThat(config)
         .isEqualTo(
             new ModelConfig(
-                ModelFamily.QWEN3, 384, 64, 104, 3, 6, 2, 16, 512, 1e-6, 1_000_000.0, null,
-                false, false, false, false, true, 0.02,
-                SafetensorsDtype.F32, null, List.of(375), 373));
+                ModelFamily.QWEN3,
+                384,
+                64,
+                104,
+                3,
+                6,
+                2,
+                16,
+                512,
+                1e-6,
+                1_000_000.0,
+                null,
+                false,
+                false,
+                false,
+                false,
+                true,
+                0.02,
+                SafetensorsDtype.F32,
+                null,
+                List.of(375),
+                373));
     assertThat(config.queriesPerKeyValueHead()).isEqualTo(3);
     assertThat(config.queryRows()).isEqualTo(96);
     assertThat(config.keyValueRows()).isEqualTo(32);
@@ -105,7 +161,8 @@ class ModelConfigTest {
     assertThat(config.initializerRange())
         .isEqualTo(expected.get("initializer_range").doubleValue());
     assertThat(config.bosTokenId())
-        .isEqualTo(expected.get("bos_token_id").isNull() ? null : expected.get("bos_token_id").intValue());
+        .isEqualTo(
+            expected.get("bos_token_id").isNull() ? null : expected.get("bos_token_id").intValue());
     assertThat(config.eosTokenIds())
         .isEqualTo(
             expected.get("eos_token_id").isNull()
@@ -174,12 +231,12 @@ class ModelConfigTest {
   @Test
   void anInactiveSlidingWindowIsAccepted() throws IOException {
     assertThat(
-            read("{'model_type':'qwen2','use_sliding_window':false,'sliding_window':4096}").family())
+            read("{'model_type':'qwen2','use_sliding_window':false,'sliding_window':4096}")
+                .family())
         .isEqualTo(ModelFamily.QWEN2);
     assertThat(
-            read(
-                    "{'model_type':'qwen2','use_sliding_window':true,'sliding_window':4096,"
-                        + "'max_window_layers':32}")
+            read("{'model_type':'qwen2','use_sliding_window':true,'sliding_window':4096,"
+                    + "'max_window_layers':32}")
                 .family())
         .isEqualTo(ModelFamily.QWEN2);
   }
@@ -232,7 +289,8 @@ class ModelConfigTest {
         "partial_rotary_factor | 0.5 | asks for partial_rotary_factor 0.5, which is not supported",
         "architectures | [\"LlamaModel\"] | names the model LlamaModel, which is not supported; "
             + "supported are LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
-        "architectures | \"LlamaForCausalLM\" | architectures is \"LlamaForCausalLM\", but must be a list",
+        "architectures | \"LlamaForCausalLM\" | architectures is \"LlamaForCausalLM\", but must be"
+            + " a list",
         "model_type | \"mamba\" | names the model LlamaForCausalLM, which is not supported",
       })
   void aWrongValueIsOneSentenceNamingFileAndKey(String key, String value, String message)
@@ -256,11 +314,13 @@ class ModelConfigTest {
   @ValueSource(strings = {"linear", "dynamic", "yarn", "longrope", "mrope"})
   void otherRopeTypesAreRefusedByName(String type) {
     for (String key : List.of("type", "rope_type")) {
-      assertThatThrownBy(
-              () ->
-                  read(
-                      "{'model_type':'qwen2','rope_scaling':{'" + key + "':'" + type
-                          + "','factor':2.0}}"))
+      assertThatThrownBy(() ->
+              read(
+                  "{'model_type':'qwen2','rope_scaling':{'"
+                      + key
+                      + "':'"
+                      + type
+                      + "','factor':2.0}}"))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("asks for rope type " + type + ", which is not supported");
     }
@@ -287,8 +347,8 @@ class ModelConfigTest {
             + "without its low_freq_factor",
         "{'model_type':'llama','rope_scaling':{'rope_type':'llama3','factor':0.5,"
             + "'low_freq_factor':1.0,'high_freq_factor':4.0}} | factor of rope scaling is 0.5",
-        "{'model_type':'llama','rope_scaling':{'rope_type':'llama3','factor':8.0,"
-            + "'low_freq_factor':4.0,'high_freq_factor':1.0}} | must be greater than low_freq_factor",
+        "{'model_type':'llama','rope_scaling':{'rope_type':'llama3','factor':8.0,'low_freq_factor':4.0,'high_freq_factor':1.0}}"
+            + " | must be greater than low_freq_factor",
         "{'model_type':'llama','rope_scaling':{'rope_type':'llama3'},"
             + "'rope_parameters':{'rope_type':'default'}} | make them equal",
         "{'model_type':'llama','rope_parameters':{'full_attention':{'rope_theta':1.0}}} | "

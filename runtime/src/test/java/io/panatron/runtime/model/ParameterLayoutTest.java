@@ -35,17 +35,18 @@ class ParameterLayoutTest {
               () -> {
                 ModelConfig config = config(model.get("config"));
                 Map<String, List<Long>> expected = new LinkedHashMap<>();
-                model.get("shapes").properties().forEach(
-                    e -> {
+                model
+                    .get("shapes")
+                    .properties()
+                    .forEach(e -> {
                       List<Long> shape = new ArrayList<>();
                       e.getValue().forEach(d -> shape.add(d.longValue()));
                       expected.put(e.getKey(), shape);
                     });
                 Map<String, List<Long>> actual = new LinkedHashMap<>();
                 ParameterLayout.hfShapes(config)
-                    .forEach(
-                        (name, shape) ->
-                            actual.put(name, java.util.Arrays.stream(shape).boxed().toList()));
+                    .forEach((name, shape) ->
+                        actual.put(name, java.util.Arrays.stream(shape).boxed().toList()));
                 assertThat(actual).containsExactlyInAnyOrderEntriesOf(expected);
                 assertThat(ParameterLayout.parameterCount(config))
                     .isEqualTo(model.get("parameters").longValue());

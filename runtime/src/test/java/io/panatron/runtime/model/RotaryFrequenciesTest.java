@@ -11,8 +11,8 @@ import org.junit.jupiter.api.TestFactory;
 
 class RotaryFrequenciesTest {
   /**
-   * Units in the last place. PyTorch's vectorised power is accurate to one unit, which its reciprocal
-   * and the blend of llama3 scaling may double.
+   * Units in the last place. PyTorch's vectorised power is accurate to one unit, which its
+   * reciprocal and the blend of llama3 scaling may double.
    */
   private static final int TOLERANCE_ULP = 2;
 

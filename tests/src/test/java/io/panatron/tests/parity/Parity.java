@@ -138,11 +138,14 @@ final class Parity implements AutoCloseable {
       change[i] = expected[i] - pair.initial()[i];
     }
     double whole = rootMeanSquare(change, 0, change.length);
+    double scale = whole;
     double differenceSquares = 0;
     double allowedSquares = 0;
     for (int i = 0; i < actual.length; i++) {
-      // Narrow rows say little about their own scale.
-      double scale = columns < 8 ? whole : rootMeanSquare(change, i / columns * columns, columns);
+      if (i % columns == 0 && columns >= 8) {
+        // Narrow rows say little about their own scale.
+        scale = rootMeanSquare(change, i, columns);
+      }
       double stored = 2 * 0x1p-24 * Math.abs(pair.initial()[i]);
       double allowed =
           tolerance.element() * Math.abs(expected[i]) + tolerance.row() * scale + absolute + stored;

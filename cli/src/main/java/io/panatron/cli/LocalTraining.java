@@ -1,0 +1,43 @@
+package io.panatron.cli;
+
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.MemoryPool;
+import io.panatron.runtime.config.ParsedArguments;
+import io.panatron.runtime.observe.AllocationEvent;
+import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.train.StopRequest;
+import io.panatron.runtime.train.TrainingConfig;
+import io.panatron.runtime.train.TrainingSession;
+import java.io.PrintWriter;
+
+/** Trains on this machine: opens the device that was asked for and runs the session on it. */
+final class LocalTraining implements TrainingRun {
+  @Override
+  public int run(ParsedArguments arguments, PrintWriter out) {
+    TrainingConfig config = TrainingConfig.of(arguments);
+    StopRequest stop = new StopRequest();
+    stop.listenToSignals();
+    try (RankContext rank = open(arguments)) {
+      TrainingSession.Outcome outcome = new TrainingSession(config, rank, out, stop).run();
+      if (outcome.lastCheckpoint() != null) {
+        out.println(
+            (outcome.stopped() ? "Stopped at iteration %d; " : "Trained %d iterations; ")
+                    .formatted(outcome.progress().iteration())
+                + "the model is in "
+                + outcome.lastCheckpoint());
+      } else {
+        out.println("Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
+      }
+      return 0;
+    } finally {
+      stop.finished();
+    }
+  }
+
+  private static RankContext open(ParsedArguments arguments) {
+    Backend backend =
+        DeviceChoice.open(arguments.text("device"), arguments.integerOrNull("threads"));
+    return RankContext.single(
+        backend, new MemoryPool(backend.device(), AllocationEvent::emit));
+  }
+}

@@ -1,0 +1,144 @@
+package io.panatron.kernels.cpu;
+
+import io.panatron.kernels.AttentionLayout;
+
+/**
+ * The pieces of an attention gradient: for each sequence and key head, ranges of keys of about equal work.
+ *
+ * <p>Short sequences have one range. A sequence that would keep one worker busy long after the others are
+ * done is cut, at the price of one more copy of the query gradients that the range reaches: since the mask
+ * is causal, those of the queries from the range's first key on.
+ *
+ * <p>The cuts depend on lengths and heads only, so results do not depend on the number of threads.
+ */
+final class AttentionRanges {
+  /** Pieces that a call should have, for an even load on a few cores. */
+  private static final int WANTED_PIECES = 16;
+
+  /** More would hold more copies of the query gradients than the rest of the step has memory for. */
+  private static final int MOST_RANGES = 8;
+
+  /** Keys that a range should have, or the products are small. */
+  private static final int LEAST_KEYS = 256;
+
+  private final AttentionShape shape;
+  private final int[] queryStarts;
+  private final int[] firstPieces;
+  private final int[] ranges;
+  private final int[] sequences;
+  private final int[] firstKeys;
+  private final int[] endKeys;
+  private final long[] gradients;
+  private final long gradientElements;
+
+  private AttentionRanges(AttentionLayout layout, AttentionShape shape) {
+    this.shape = shape;
+    int count = layout.sequences();
+    queryStarts = new int[count];
+    firstPieces = new int[count];
+    ranges = new int[count];
+    double work = 0;
+    for (int s = 0; s < count; s++) {
+      work += (double) layout.keyLength(s) * layout.keyLength(s) * shape.keyHeads();
+    }
+    int pieces = 0;
+    for (int s = 0; s < count; s++) {
+      queryStarts[s] = layout.queryStart(s);
+      int length = layout.keyLength(s);
+      double share = work == 0 ? 0 : (double) length * length / work;
+      int most = Math.clamp(length / LEAST_KEYS, 1, MOST_RANGES);
+      ranges[s] = length == 0 ? 0 : (int) Math.clamp((long) Math.ceil(share * WANTED_PIECES), 1, most);
+      firstPieces[s] = pieces;
+      pieces += ranges[s] * shape.keyHeads();
+    }
+    sequences = new int[pieces];
+    firstKeys = new int[pieces];
+    endKeys = new int[pieces];
+    gradients = new long[pieces];
+    long elements = 0;
+    for (int piece = 0, s = 0; s < count; s++) {
+      int length = layout.keyLength(s);
+      for (int i = 0; i < ranges[s] * shape.keyHeads(); i++, piece++) {
+        int range = i % ranges[s];
+        sequences[piece] = s;
+        firstKeys[piece] = cut(length, range, ranges[s], shape.queryBlock());
+        endKeys[piece] = cut(length, range + 1, ranges[s], shape.queryBlock());
+        gradients[piece] = elements;
+        elements += (long) (length - firstKeys[piece]) * shape.groupColumns();
+      }
+    }
+    gradientElements = elements;
+  }
+
+  static AttentionRanges of(AttentionLayout layout, AttentionShape shape) {
+    return new AttentionRanges(layout, shape);
+  }
+
+  /**
+   * The first key of a range: key {@code j} is seen by {@code length - j} queries, so equal work lies
+   * between {@code length (1 - sqrt(1 - range / ranges))} and the next; at the start of a query block.
+   */
+  private static int cut(int length, int range, int ranges, int queryBlock) {
+    if (range == ranges) {
+      return length;
+    }
+    double key = length * (1 - Math.sqrt(1 - (double) range / ranges));
+    return (int) (key / queryBlock) * queryBlock;
+  }
+
+  int count() {
+    return sequences.length;
+  }
+
+  int sequence(int piece) {
+    return sequences[piece];
+  }
+
+  int keyHead(int piece) {
+    int sequence = sequences[piece];
+    return (piece - firstPieces[sequence]) / ranges[sequence];
+  }
+
+  /** First key of a piece, counted from its sequence's first; no query before it sees the range. */
+  int firstKey(int piece) {
+    return firstKeys[piece];
+  }
+
+  int endKey(int piece) {
+    return endKeys[piece];
+  }
+
+  int rangesOf(int sequence) {
+    return ranges[sequence];
+  }
+
+  /** The first of {@link #rangesOf} pieces in the order of their keys. */
+  int firstPiece(int sequence, int keyHead) {
+    return firstPieces[sequence] + keyHead * ranges[sequence];
+  }
+
+  /** Elements of all parts of the query gradients. */
+  long queryGradientElements() {
+    return gradientElements;
+  }
+
+  /** Where a piece's part of a query's gradient lies; the query is counted from its sequence's first. */
+  long queryGradient(int piece, int query) {
+    return gradients[piece] + (long) (query - firstKeys[piece]) * shape.groupColumns();
+  }
+
+  /** The sequence of a query of the call. */
+  int sequenceOf(int query) {
+    int low = 0;
+    int high = queryStarts.length - 1;
+    while (low < high) {
+      int middle = (low + high + 1) >>> 1;
+      if (queryStarts[middle] <= query) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return low;
+  }
+}

@@ -1,0 +1,306 @@
+package io.panatron.kernels.cpu;
+
+import io.panatron.kernels.AdamWStep;
+import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.Device;
+import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.OperationShapes;
+import io.panatron.kernels.RotaryTable;
+import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.Tensor;
+import io.panatron.kernels.host.HostDevice;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The CPU: checks shapes and hands each operation to the class that holds its kernels.
+ *
+ * <p>Computes in F32 and BF16 with F32 sums. Matrix products are oneDNN's, everything else is
+ * vectorised here; all of it runs on one pool of worker threads.
+ */
+public final class CpuBackend implements Backend {
+  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F32, DType.BF16));
+  private final CpuWorkers workers;
+  private final Device device;
+  private final CpuElementwise elementwise;
+  private final CpuReduction reduction;
+  private final CpuLinear linear;
+  private final CpuEmbedding embedding;
+  private final CpuRmsNorm rmsNorm;
+  private final CpuSplitHeads splitHeads;
+  private final CpuAttention attention;
+  private final CpuAttentionBackward attentionBackward;
+  private final CpuSwiglu swiglu;
+  private final CpuLinearCrossEntropy crossEntropy;
+  private final CpuOptimizer optimizer;
+
+  /**
+   * Starts the workers and loads oneDNN.
+   *
+   * @param threads how many work on an operation, the calling one included
+   * @param cacheFolder where unpacked native libraries are kept, or null for none
+   */
+  public CpuBackend(int threads, @Nullable Path cacheFolder) {
+    workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.Bf16Products.DETECTED);
+    device = new HostDevice("cpu (%d threads, %s)".formatted(threads, workers.engine().describe()));
+    elementwise = new CpuElementwise(workers.pool());
+    reduction = new CpuReduction(workers.pool());
+    linear = new CpuLinear(workers);
+    embedding = new CpuEmbedding(workers.pool());
+    rmsNorm = new CpuRmsNorm(workers.pool());
+    splitHeads = new CpuSplitHeads(workers.pool());
+    attention = new CpuAttention(workers);
+    attentionBackward = new CpuAttentionBackward(workers);
+    swiglu = new CpuSwiglu(workers.pool());
+    crossEntropy = new CpuLinearCrossEntropy(workers);
+    optimizer = new CpuOptimizer(workers.pool());
+  }
+
+  @Override
+  public Device device() {
+    return device;
+  }
+
+  @Override
+  public boolean computesIn(DType dtype) {
+    return shapes.computesIn(dtype);
+  }
+
+  @Override
+  public void fill(Tensor x, double value) {
+    shapes.elementwise("fill", x);
+    elementwise.fill(x, value);
+  }
+
+  @Override
+  public void copy(Tensor from, Tensor to) {
+    shapes.copy(from, to);
+    elementwise.copy(from, to);
+  }
+
+  @Override
+  public void add(Tensor x, Tensor into) {
+    shapes.add(x, into);
+    elementwise.add(x, into);
+  }
+
+  @Override
+  public void scale(Tensor x, double factor) {
+    shapes.elementwise("scale", x);
+    elementwise.scale(x, factor);
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    shapes.elementwise("sumOfSquares", x);
+    return reduction.sumOfSquares(x);
+  }
+
+  @Override
+  public void linearForward(
+      MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
+    shapes.linearForward(x, weight, bias, y);
+    linear.forward(scratch, x, weight, bias, y);
+  }
+
+  @Override
+  public void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx) {
+    shapes.linearBackwardInput(dy, weight, dx);
+    linear.backwardInput(scratch, dy, weight, dx);
+  }
+
+  @Override
+  public void linearBackwardWeight(
+      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+    shapes.linearBackwardWeight(x, dy, dWeight, dBias);
+    linear.backwardWeight(scratch, x, dy, dWeight, dBias);
+  }
+
+  @Override
+  public void embeddingForward(Tensor ids, Tensor table, Tensor y) {
+    shapes.embeddingForward(ids, table, y);
+    embedding.embeddingForward(ids, table, y);
+  }
+
+  @Override
+  public void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
+    shapes.embeddingBackward(ids, dy, dTable);
+    embedding.embeddingBackward(scratch, ids, dy, dTable);
+  }
+
+  @Override
+  public void addRmsNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      double epsilon,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    shapes.addRmsNormForward(x, delta, weight, sum, y, rstd);
+    rmsNorm.addRmsNormForward(x, delta, weight, epsilon, sum, y, rstd);
+  }
+
+  @Override
+  public void addRmsNormBackward(
+      MemoryScope scratch,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.addRmsNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight);
+    rmsNorm.addRmsNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight);
+  }
+
+  @Override
+  public void splitHeadsForward(
+      Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      @Nullable Tensor rstd) {
+    shapes.splitHeadsForward(qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+    splitHeads.splitHeadsForward(qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+  }
+
+  @Override
+  public void splitHeadsBackward(
+      MemoryScope scratch,
+      @Nullable Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      @Nullable Tensor rstd,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv,
+      Tensor dqkv,
+      @Nullable Tensor dQueryWeight,
+      @Nullable Tensor dKeyWeight) {
+    shapes.splitHeadsBackward(
+        qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
+    splitHeads.splitHeadsBackward(scratch, 
+        qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
+  }
+
+  @Override
+  public void attentionForward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionLayout layout,
+      double scale,
+      Tensor out,
+      Tensor logSumExp) {
+    shapes.attentionForward(q, k, v, layout, out, logSumExp);
+    attention.forward(scratch, q, k, v, layout, scale, out, logSumExp);
+  }
+
+  @Override
+  public void attentionBackward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logSumExp,
+      Tensor dOut,
+      AttentionLayout layout,
+      double scale,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    shapes.attentionBackward(q, k, v, out, logSumExp, dOut, layout, dq, dk, dv);
+    attentionBackward.backward(scratch, q, k, v, out, logSumExp, dOut, layout, scale, dq, dk, dv);
+  }
+
+  @Override
+  public void swigluForward(Tensor gateUp, Tensor y) {
+    shapes.swigluForward(gateUp, y);
+    swiglu.swigluForward(gateUp, y);
+  }
+
+  @Override
+  public void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp) {
+    shapes.swigluBackward(gateUp, dy, dGateUp);
+    swiglu.swigluBackward(gateUp, dy, dGateUp);
+  }
+
+  @Override
+  public void linearCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    shapes.linearCrossEntropyForward(x, weight, labels, losses, logSumExp);
+    crossEntropy.forward(scratch, x, weight, labels, losses, logSumExp);
+  }
+
+  @Override
+  public void linearCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+    crossEntropy.backward(scratch, x, weight, labels, logSumExp, dLosses, dx, dWeight);
+  }
+
+  @Override
+  public void linearCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+    crossEntropy.forwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
+  public void adamW(
+      AdamWStep step,
+      Tensor parameter,
+      Tensor gradient,
+      Tensor firstMoment,
+      Tensor secondMoment,
+      @Nullable Tensor model) {
+    shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    optimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void sgd(
+      SgdStep step, Tensor parameter, Tensor gradient, Tensor momentum, @Nullable Tensor model) {
+    shapes.sgd(parameter, gradient, momentum, model);
+    optimizer.sgd(step, parameter, gradient, momentum, model);
+  }
+
+  @Override
+  public void close() {
+    workers.close();
+    device.close();
+  }
+}

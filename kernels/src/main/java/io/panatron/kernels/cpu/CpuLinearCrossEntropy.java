@@ -1,0 +1,114 @@
+package io.panatron.kernels.cpu;
+
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Tensor;
+import io.panatron.kernels.host.HostMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cross-entropy of {@code x weight^T} against labels, and its gradients, holding the logits of a few
+ * hundred tokens at a time. The passes over them are {@link CrossEntropyChunks}'.
+ */
+final class CpuLinearCrossEntropy {
+  private final CpuWorkers workers;
+  private int[] rows = new int[0];
+
+  CpuLinearCrossEntropy(CpuWorkers workers) {
+    this.workers = workers;
+  }
+
+  /** See {@link io.panatron.kernels.Backend#linearCrossEntropyForward}. */
+  void forward(
+      MemoryScope scope, Tensor x, Tensor weight, Tensor labels, Tensor losses, Tensor logSumExp) {
+    run(scope, x, weight, labels, new Outputs(losses, logSumExp, false, null, null, null));
+  }
+
+  /** See {@link io.panatron.kernels.Backend#linearCrossEntropyBackward}. */
+  void backward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    run(scope, x, weight, labels, new Outputs(null, logSumExp, true, dLosses, dx, dWeight));
+  }
+
+  /** See {@link io.panatron.kernels.Backend#linearCrossEntropyForwardBackward}. */
+  void forwardBackward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight));
+  }
+
+  private void run(MemoryScope scope, Tensor x, Tensor weight, Tensor labels, Outputs outputs) {
+    int count = collectRows(labels, weight.shape().rows());
+    outputs.clear(x.shape().rows() > count);
+    if (count > 0) {
+      CrossEntropyChunks.run(workers, scope, x, weight, labels, rows, count, outputs);
+    }
+  }
+
+  /** Fills {@code rows} with the tokens that have a label and returns how many there are. */
+  private int collectRows(Tensor labels, int vocab) {
+    int tokens = Math.toIntExact(labels.elements());
+    if (rows.length < tokens) {
+      rows = new int[tokens];
+    }
+    MemorySegment segment = HostMemory.of(labels);
+    int count = 0;
+    for (int t = 0; t < tokens; t++) {
+      int label = segment.getAtIndex(ValueLayout.JAVA_INT, t);
+      if (label >= vocab) {
+        throw new IllegalArgumentException(
+            "label " + label + " of token " + t + " is not below the vocabulary size " + vocab);
+      }
+      if (label >= 0) {
+        rows[count++] = t;
+      }
+    }
+    return count;
+  }
+
+  /**
+   * What one call reads and writes besides x, weight and labels.
+   *
+   * @param losses written if given
+   * @param logSumExp written, or read if {@code normalised}; without it, kept nowhere
+   * @param dLosses if given, so are {@code dx} and {@code dWeight}, and gradients are computed
+   */
+  record Outputs(
+      @Nullable Tensor losses,
+      @Nullable Tensor logSumExp,
+      boolean normalised,
+      @Nullable Tensor dLosses,
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
+    boolean differentiates() {
+      return dLosses != null;
+    }
+
+    /** Tokens without a label have loss, statistics and input gradient 0. */
+    private void clear(boolean someUnlabelled) {
+      if (someUnlabelled) {
+        for (Tensor tensor : Arrays.asList(losses, normalised ? null : logSumExp, dx)) {
+          if (tensor != null) {
+            HostMemory.of(tensor).fill((byte) 0);
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,121 @@
+package io.panatron.kernels.cpu;
+
+import io.panatron.kernels.Backend.HeadNorm;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.RotaryTable;
+import io.panatron.kernels.Shape;
+import io.panatron.kernels.Tensor;
+import io.panatron.kernels.host.HostMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cuts [tokens, fusedColumns] into query, key and value heads, norms query and key heads if asked and
+ * turns them by their positions, in one pass over memory; the gradient turns back and goes through the
+ * norm.
+ *
+ * <p><b>Errors</b>: a position outside the rotary table throws {@link IllegalArgumentException} before
+ * anything is written.
+ */
+final class CpuSplitHeads {
+  private final WorkerPool pool;
+
+  CpuSplitHeads(WorkerPool pool) {
+    this.pool = pool;
+  }
+
+  void splitHeadsForward(
+      Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      @Nullable Tensor rstd) {
+    checkPositions(positions, rotary);
+    HeadTask task =
+        new HeadTask(qkv.dtype() == DType.BF16, geometry, positions, rotary, norm, rstd);
+    MemorySegment fused = HostMemory.of(qkv);
+    MemorySegment queries = HostMemory.of(q);
+    MemorySegment keys = HostMemory.of(k);
+    MemorySegment values = HostMemory.of(v);
+    Pieces tokens = Pieces.ofRows(positions.elements(), geometry.fusedColumns());
+    pool.run(
+        tokens.count(),
+        (worker, piece) -> {
+          long start = tokens.start(piece);
+          for (long t = start; t < start + tokens.length(piece); t++) {
+            task.forwardToken(t, fused, queries, keys, values);
+          }
+        });
+  }
+
+  void splitHeadsBackward(
+      MemoryScope scratch,
+      @Nullable Tensor qkv,
+      HeadGeometry geometry,
+      Tensor positions,
+      RotaryTable rotary,
+      @Nullable HeadNorm norm,
+      @Nullable Tensor rstd,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv,
+      Tensor dqkv,
+      @Nullable Tensor dQueryWeight,
+      @Nullable Tensor dKeyWeight) {
+    checkPositions(positions, rotary);
+    HeadTask task =
+        new HeadTask(dqkv.dtype() == DType.BF16, geometry, positions, rotary, norm, rstd);
+    @Nullable MemorySegment fused = qkv == null ? null : HostMemory.of(qkv);
+    MemorySegment dQueries = HostMemory.of(dq);
+    MemorySegment dKeys = HostMemory.of(dk);
+    MemorySegment dValues = HostMemory.of(dv);
+    MemorySegment dFused = HostMemory.of(dqkv);
+    Pieces tokens = Pieces.ofSummedRows(positions.elements(), geometry.fusedColumns());
+    int dim = geometry.headDim();
+    // For each piece: one head turned back, and the sums of the query and the key weights' gradients.
+    Tensor rows = scratch.allocate("head sums", DType.F32, Shape.of(tokens.count(), 3, dim));
+    MemorySegment work = HostMemory.of(rows);
+    pool.run(
+        tokens.count(),
+        (worker, piece) -> {
+          MemorySegment own = work.asSlice(12L * dim * piece, 12L * dim);
+          own.fill((byte) 0);
+          long start = tokens.start(piece);
+          for (long t = start; t < start + tokens.length(piece); t++) {
+            task.backwardToken(t, fused, dQueries, dKeys, dValues, dFused, own);
+          }
+        });
+    if (dQueryWeight != null && dKeyWeight != null) {
+      int count = tokens.count();
+      CpuRmsNorm.addPartialSums(work, dim, 3 * dim, count, HostMemory.of(dQueryWeight), dim);
+      CpuRmsNorm.addPartialSums(work, 2L * dim, 3 * dim, count, HostMemory.of(dKeyWeight), dim);
+    }
+    scratch.release(rows);
+  }
+
+  private static void checkPositions(Tensor positions, RotaryTable rotary) {
+    MemorySegment segment = HostMemory.of(positions);
+    long tokens = positions.elements();
+    int limit = rotary.positions();
+    for (long t = 0; t < tokens; t++) {
+      int position = segment.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);
+      if (position < 0 || position >= limit) {
+        throw new IllegalArgumentException(
+            "splitHeads: position "
+                + position
+                + " of token "
+                + t
+                + " is outside the rotary table's "
+                + limit
+                + " rows");
+      }
+    }
+  }
+}
