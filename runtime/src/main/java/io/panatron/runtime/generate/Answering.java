@@ -51,9 +51,7 @@ public final class Answering implements AutoCloseable {
           folder,
           config,
           tokenizer,
-          useChatTemplate || tokenizer.eosId().isPresent()
-              ? ChatTemplates.choose(template, useChatTemplate, tokenizer, ZonedDateTime.now())
-              : new io.panatron.runtime.data.PlainTemplate(""));
+          ChatTemplates.choose(template, useChatTemplate, tokenizer, ZonedDateTime.now()));
     } catch (RuntimeException | Error failure) {
       tokenizer.close();
       throw failure;
@@ -84,7 +82,7 @@ public final class Answering implements AutoCloseable {
    *
    * @param positions the longest sequence, prompt and answer together
    */
-  public void load(RankContext rank, DType dtype, int positions, long seed) {
+  public void loadOrInitialize(RankContext rank, DType dtype, int positions, long seed) {
     if (model != null) {
       throw new IllegalStateException("the weights of " + folder + " are loaded already");
     }
@@ -93,9 +91,18 @@ public final class Answering implements AutoCloseable {
             rank, folder, new LoadedModel.Options(dtype, false, positions, seed, false));
   }
 
-  /** Whether the weights were drawn at random. */
-  public boolean initialized() {
-    return loaded().initialized();
+  /**
+   * Reads the weights.
+   *
+   * @throws UserError if the folder has none
+   */
+  public void load(RankContext rank, DType dtype, int positions) {
+    loadOrInitialize(rank, dtype, positions, 0);
+    if (loaded().initialized()) {
+      throw new UserError(
+          "%s holds no weights (model.safetensors), so it cannot answer; give a trained model's folder."
+              .formatted(folder));
+    }
   }
 
   /**

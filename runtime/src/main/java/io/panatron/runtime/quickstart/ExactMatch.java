@@ -37,7 +37,7 @@ public record ExactMatch(List<Answer> answers) {
    */
   public static ExactMatch of(RankContext rank, Path model, List<TaskRow> rows, long seed) {
     try (Answering answering = Answering.open(model, "chatml", true)) {
-      answering.load(rank, DType.F32, QuickstartModel.MAX_POSITIONS, seed);
+      answering.loadOrInitialize(rank, DType.F32, QuickstartModel.MAX_POSITIONS, seed);
       List<int[]> prompts = new ArrayList<>();
       for (TaskRow row : rows) {
         prompts.add(answering.encode(List.of(new Message("user", row.prompt()))));
