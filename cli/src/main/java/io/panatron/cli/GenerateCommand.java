@@ -121,10 +121,17 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("UnusedVariable") // picocli reads it
   private boolean help;
 
-  @Spec private @Nullable CommandSpec spec;
+  private @Nullable CommandSpec spec;
 
   /** A prompt as it is shown and as the model reads it. */
   private record Prompt(String shown, int[] ids) {}
+
+  @Spec
+  void setSpec(CommandSpec spec) {
+    this.spec = spec;
+    // A mistyped name after --prompt is a mistake, not one more prompt.
+    spec.parser().unmatchedOptionsAllowedAsOptionParameters(false);
+  }
 
   @Override
   public Integer call() {

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * How much the quickstart trains, and how.
  *
  * @param model the model's shape
- * @param trainRows training rows of each task
+ * @param additions training rows of {@link Task#ADDITION}, the task that takes longest to learn
+ * @param others training rows of each other task
  * @param heldOutRows held-out rows of each task
  * @param batchSize rows of one iteration, in one micro-batch
  * @param iterations optimizer steps
@@ -18,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  */
 public record QuickstartRecipe(
     QuickstartModel model,
-    int trainRows,
+    int additions,
+    int others,
     int heldOutRows,
     int batchSize,
     int iterations,
@@ -31,7 +33,7 @@ public record QuickstartRecipe(
    */
   public static QuickstartRecipe standard() {
     return new QuickstartRecipe(
-        new QuickstartModel(128, 384, 2, 4, 2, 32), 7_000, 100, 64, 1_200, 50, 3e-3);
+        new QuickstartModel(128, 384, 2, 4, 2, 32), 7_000, 3_000, 100, 64, 1_000, 50, 3e-3);
   }
 
   /**

@@ -47,14 +47,18 @@ public record TaskData(List<TaskRow> train, List<TaskRow> heldOut) {
   /**
    * Draws the data; the same seed gives the same rows.
    *
-   * @param trainRows of each task; at most 7,000, of which there are 8,100 additions
+   * @param additions training rows of {@link Task#ADDITION}; at most 7,000 of the 8,100 there are
+   * @param others training rows of each other task; at most 7,000
    * @param heldOutRows of each task; at most 200
    */
-  public static TaskData draw(long seed, int trainRows, int heldOutRows) {
-    if (trainRows < 1 || trainRows > 7_000 || heldOutRows < 1 || heldOutRows > 200) {
+  public static TaskData draw(long seed, int additions, int others, int heldOutRows) {
+    if (Math.min(additions, others) < 1 || Math.max(additions, others) > 7_000) {
       throw new IllegalArgumentException(
-          "cannot draw %d training and %d held-out rows of each task"
-              .formatted(trainRows, heldOutRows));
+          "cannot draw %d additions and %d rows of each other task".formatted(additions, others));
+    }
+    if (heldOutRows < 1 || heldOutRows > 200) {
+      throw new IllegalArgumentException(
+          "cannot draw %d held-out rows of each task".formatted(heldOutRows));
     }
     RandomGenerator random = GENERATOR.create(seed);
     List<TaskRow> train = new ArrayList<>();
@@ -68,7 +72,7 @@ public record TaskData(List<TaskRow> train, List<TaskRow> heldOut) {
         }
       }
       Set<String> prompts = new HashSet<>();
-      while (prompts.size() < trainRows) {
+      while (prompts.size() < (task == Task.ADDITION ? additions : others)) {
         Task.Example example = task.draw(random);
         if (!keys.contains(example.key()) && prompts.add(example.prompt())) {
           train.add(row(example));
