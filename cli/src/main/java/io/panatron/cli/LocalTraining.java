@@ -24,11 +24,21 @@ final class LocalTraining implements TrainingRun {
                 + "the model is in "
                 + outcome.lastCheckpoint());
       } else {
-        out.println("Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
+        out.println(
+            "Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
       }
       return 0;
     } finally {
       stop.finished();
     }
   }
+<<<<<<< HEAD
+=======
+
+  private static RankContext open(ParsedArguments arguments) {
+    Backend backend =
+        DeviceChoice.open(arguments.text("device"), arguments.integerOrNull("threads"));
+    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
+  }
+>>>>>>> main
 }

@@ -47,7 +47,7 @@ final class AttentionRanges {
       int length = layout.keyLength(s);
       double share = work == 0 ? 0 : (double) length * length / work;
       int most = Math.clamp(length / LEAST_KEYS, 1, MOST_RANGES);
-      ranges[s] = length == 0 ? 0 : (int) Math.clamp((long) Math.ceil(share * WANTED_PIECES), 1, most);
+      ranges[s] = length == 0 ? 0 : Math.clamp((long) Math.ceil(share * WANTED_PIECES), 1, most);
       firstPieces[s] = pieces;
       pieces += ranges[s] * shape.keyHeads();
     }
@@ -83,7 +83,7 @@ final class AttentionRanges {
       return length;
     }
     double key = length * (1 - Math.sqrt(1 - (double) range / ranges));
-    return (int) (key / queryBlock) * queryBlock;
+    return ((int) (key / queryBlock)) * queryBlock;
   }
 
   int count() {

@@ -1,7 +1,8 @@
 package io.panatron.kernels.cpu;
 
-import static io.panatron.kernels.cpu.VectorAccess.load;
-import static io.panatron.kernels.cpu.VectorAccess.store;
+import static io.panatron.kernels.cpu.RowAccess.read;
+import static io.panatron.kernels.cpu.RowAccess.write;
+import static io.panatron.kernels.cpu.RowBuffers.STRETCH;
 import static io.panatron.kernels.cpu.VectorMath.FLOATS;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
 
@@ -9,6 +10,7 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -19,9 +21,12 @@ import jdk.incubator.vector.FloatVector;
  */
 final class CpuElementwise {
   private final WorkerPool pool;
+  private final RowBuffers buffers;
 
   CpuElementwise(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), 2);
+    this.buffers.reserve(STRETCH);
   }
 
   void fill(Tensor x, double value) {
@@ -37,7 +42,7 @@ final class CpuElementwise {
           if (zeroBits) {
             segment.asSlice(start * dtype.bytes(), (long) n * dtype.bytes()).fill((byte) 0);
           } else if (isVector(dtype)) {
-            fillPiece(dtype == DType.BF16, segment, start, n, (float) value);
+            fillPiece(dtype == DType.BF16, segment, start, n, (float) value, buffers.row(worker, 0));
           } else {
             for (long i = start; i < start + n; i++) {
               ScalarAccess.write(dtype, segment, i, value);
@@ -61,7 +66,7 @@ final class CpuElementwise {
             long offset = start * read.bytes();
             MemorySegment.copy(source, offset, target, offset, (long) n * read.bytes());
           } else if (isVector(read) && isVector(written)) {
-            convertPiece(read == DType.BF16, source, target, start, n);
+            convertPiece(read == DType.BF16, source, target, start, n, buffers.row(worker, 0));
           } else {
             for (long i = start; i < start + n; i++) {
               ScalarAccess.write(written, target, i, ScalarAccess.read(read, source, i));
@@ -86,7 +91,8 @@ final class CpuElementwise {
                 targetBf16,
                 target,
                 pieces.start(piece),
-                pieces.length(piece)));
+                pieces.length(piece),
+                worker));
   }
 
   void scale(Tensor x, double factor) {
@@ -97,47 +103,71 @@ final class CpuElementwise {
     pool.run(
         pieces.count(),
         (worker, piece) ->
-            scalePiece(bf16, segment, pieces.start(piece), pieces.length(piece), (float) factor));
+            scalePiece(
+                bf16,
+                segment,
+                pieces.start(piece),
+                pieces.length(piece),
+                (float) factor,
+                buffers.row(worker, 0)));
   }
 
-  private static void fillPiece(boolean bf16, MemorySegment x, long start, int n, float value) {
-    long base = (bf16 ? 2 : 4) * start;
-    FloatVector values = FloatVector.broadcast(FLOATS, value);
-    for (int i = 0; i < n; i += LANES) {
-      store(bf16, values, x, base, i, n);
+  private static void fillPiece(
+      boolean bf16, MemorySegment x, long start, int n, float value, float[] row) {
+    int bytes = bf16 ? 2 : 4;
+    Arrays.fill(row, value);
+    for (int first = 0; first < n; first += STRETCH) {
+      write(bf16, row, x, (start + first) * bytes, Math.min(STRETCH, n - first));
     }
   }
 
   /** From BF16 to F32, or the other way. */
   private static void convertPiece(
-      boolean fromBf16, MemorySegment from, MemorySegment to, long start, int n) {
-    long fromBase = (fromBf16 ? 2 : 4) * start;
-    long toBase = (fromBf16 ? 4 : 2) * start;
-    for (int i = 0; i < n; i += LANES) {
-      store(!fromBf16, load(fromBf16, from, fromBase, i, n), to, toBase, i, n);
+      boolean fromBf16, MemorySegment from, MemorySegment to, long start, int n, float[] row) {
+    int fromBytes = fromBf16 ? 2 : 4;
+    int toBytes = fromBf16 ? 4 : 2;
+    for (int first = 0; first < n; first += STRETCH) {
+      int count = Math.min(STRETCH, n - first);
+      read(fromBf16, from, (start + first) * fromBytes, row, count);
+      write(!fromBf16, row, to, (start + first) * toBytes, count);
     }
   }
 
-  private static void addPiece(
+  private void addPiece(
       boolean addendBf16,
       MemorySegment addend,
       boolean targetBf16,
       MemorySegment target,
       long start,
-      int n) {
-    long addendBase = (addendBf16 ? 2 : 4) * start;
-    long base = (targetBf16 ? 2 : 4) * start;
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector sum =
-          load(addendBf16, addend, addendBase, i, n).add(load(targetBf16, target, base, i, n));
-      store(targetBf16, sum, target, base, i, n);
+      int n,
+      int worker) {
+    float[] added = buffers.row(worker, 0);
+    float[] sums = buffers.row(worker, 1);
+    int addendBytes = addendBf16 ? 2 : 4;
+    int targetBytes = targetBf16 ? 2 : 4;
+    for (int first = 0; first < n; first += STRETCH) {
+      int count = Math.min(STRETCH, n - first);
+      read(addendBf16, addend, (start + first) * addendBytes, added, count);
+      read(targetBf16, target, (start + first) * targetBytes, sums, count);
+      NormRows.add(added, sums, count);
+      write(targetBf16, sums, target, (start + first) * targetBytes, count);
     }
   }
 
-  private static void scalePiece(boolean bf16, MemorySegment x, long start, int n, float factor) {
-    long base = (bf16 ? 2 : 4) * start;
+  private static void scalePiece(
+      boolean bf16, MemorySegment x, long start, int n, float factor, float[] row) {
+    int bytes = bf16 ? 2 : 4;
+    for (int first = 0; first < n; first += STRETCH) {
+      int count = Math.min(STRETCH, n - first);
+      read(bf16, x, (start + first) * bytes, row, count);
+      scaleRow(row, factor, count);
+      write(bf16, row, x, (start + first) * bytes, count);
+    }
+  }
+
+  private static void scaleRow(float[] x, float factor, int n) {
     for (int i = 0; i < n; i += LANES) {
-      store(bf16, load(bf16, x, base, i, n).mul(factor), x, base, i, n);
+      FloatVector.fromArray(FLOATS, x, i).mul(factor).intoArray(x, i);
     }
   }
 

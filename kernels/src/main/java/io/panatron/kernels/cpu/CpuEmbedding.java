@@ -1,8 +1,7 @@
 package io.panatron.kernels.cpu;
 
-import static io.panatron.kernels.cpu.VectorAccess.load;
-import static io.panatron.kernels.cpu.VectorAccess.store;
-import static io.panatron.kernels.cpu.VectorMath.LANES;
+import static io.panatron.kernels.cpu.RowAccess.read;
+import static io.panatron.kernels.cpu.RowAccess.write;
 
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
@@ -27,9 +26,12 @@ final class CpuEmbedding {
   private static final int COLUMNS = 128;
 
   private final WorkerPool pool;
+  private final RowBuffers buffers;
 
   CpuEmbedding(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), 2);
+    this.buffers.reserve(COLUMNS);
   }
 
   void embeddingForward(Tensor ids, Tensor table, Tensor y) {
@@ -67,25 +69,18 @@ final class CpuEmbedding {
         (worker, piece) -> {
           long first = columns.start(piece);
           int n = columns.length(piece);
+          float[] added = buffers.row(worker, 0);
+          float[] sums = buffers.row(worker, 1);
           for (long t = 0; t < tokens; t++) {
             long row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);
             long fromBase = (t * hidden + first) * elementBytes;
-            addRow(bf16, from, fromBase, to, (row * hidden + first) * 4, n);
+            long toBase = (row * hidden + first) * 4;
+            read(bf16, from, fromBase, added, n);
+            read(false, to, toBase, sums, n);
+            NormRows.add(added, sums, n);
+            write(false, sums, to, toBase, n);
           }
         });
-  }
-
-  private static void addRow(
-      boolean bf16, MemorySegment from, long fromBase, MemorySegment to, long toBase, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      store(
-          false,
-          load(false, to, toBase, i, n).add(load(bf16, from, fromBase, i, n)),
-          to,
-          toBase,
-          i,
-          n);
-    }
   }
 
   private static void checkIds(Tensor ids, Tensor table) {

@@ -1,7 +1,9 @@
 package io.panatron.kernels.cpu;
 
-import static io.panatron.kernels.cpu.VectorAccess.load;
-import static io.panatron.kernels.cpu.VectorAccess.store;
+import static io.panatron.kernels.cpu.RowAccess.read;
+import static io.panatron.kernels.cpu.RowAccess.write;
+import static io.panatron.kernels.cpu.RowBuffers.STRETCH;
+import static io.panatron.kernels.cpu.VectorMath.FLOATS;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
 
 import io.panatron.kernels.AdamWStep;
@@ -10,6 +12,7 @@ import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
@@ -21,9 +24,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class CpuOptimizer {
   private final WorkerPool pool;
+  private final RowBuffers buffers;
 
   CpuOptimizer(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), 4);
+    this.buffers.reserve(STRETCH);
   }
 
   void adamW(
@@ -44,7 +50,17 @@ final class CpuOptimizer {
     pool.run(
         pieces.count(),
         (worker, piece) ->
-            adamW(factors, p, g, m, v, copy, bf16, pieces.start(piece), pieces.length(piece)));
+            adamWPiece(
+                factors,
+                p,
+                g,
+                m,
+                v,
+                copy,
+                bf16,
+                pieces.start(piece),
+                pieces.length(piece),
+                worker));
   }
 
   void sgd(
@@ -58,7 +74,16 @@ final class CpuOptimizer {
     pool.run(
         pieces.count(),
         (worker, piece) ->
-            sgd(step, p, g, b, copy, bf16, pieces.start(piece), pieces.length(piece)));
+            sgdPiece(
+                step,
+                p,
+                g,
+                b,
+                copy,
+                bf16,
+                pieces.start(piece),
+                pieces.length(piece),
+                worker));
   }
 
   /** The scalars of an update as its loop multiplies with them. */
@@ -84,7 +109,7 @@ final class CpuOptimizer {
     }
   }
 
-  private static void adamW(
+  private void adamWPiece(
       AdamWFactors factors,
       MemorySegment parameter,
       MemorySegment gradient,
@@ -93,31 +118,52 @@ final class CpuOptimizer {
       @Nullable MemorySegment model,
       boolean bf16,
       long start,
-      int n) {
-    long base = 4 * start;
-    long modelBase = (bf16 ? 2 : 4) * start;
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector g = load(false, gradient, base, i, n).mul(factors.gradientScale);
-      FloatVector m = load(false, firstMoment, base, i, n);
-      m = g.sub(m).fma(broadcast(factors.firstRate), m);
-      store(false, m, firstMoment, base, i, n);
-      FloatVector v = load(false, secondMoment, base, i, n);
-      v = g.mul(g).fma(broadcast(factors.secondRate), v.mul(factors.beta2));
-      store(false, v, secondMoment, base, i, n);
-      FloatVector denominator =
-          v.sqrt().fma(broadcast(factors.secondUnbias), broadcast(factors.epsilon));
-      FloatVector p =
-          load(false, parameter, base, i, n)
-              .mul(factors.decay)
-              .sub(m.mul(factors.stepSize).div(denominator));
-      store(false, p, parameter, base, i, n);
+      int n,
+      int worker) {
+    float[] p = buffers.row(worker, 0);
+    float[] g = buffers.row(worker, 1);
+    float[] m = buffers.row(worker, 2);
+    float[] v = buffers.row(worker, 3);
+    for (int first = 0; first < n; first += STRETCH) {
+      int count = Math.min(STRETCH, n - first);
+      long offset = 4 * (start + first);
+      read(false, parameter, offset, p, count);
+      read(false, gradient, offset, g, count);
+      read(false, firstMoment, offset, m, count);
+      read(false, secondMoment, offset, v, count);
+      adamWRow(factors, p, g, m, v, count);
+      write(false, p, parameter, offset, count);
+      write(false, m, firstMoment, offset, count);
+      write(false, v, secondMoment, offset, count);
       if (model != null) {
-        store(bf16, p, model, modelBase, i, n);
+        write(bf16, p, model, bf16 ? offset / 2 : offset, count);
       }
     }
   }
 
-  private static void sgd(
+  private static void adamWRow(
+      AdamWFactors factors, float[] parameter, float[] gradient, float[] first, float[] second, int n) {
+    FloatVector secondRate = FloatVector.broadcast(FLOATS, factors.secondRate);
+    FloatVector firstRate = FloatVector.broadcast(FLOATS, factors.firstRate);
+    FloatVector secondUnbias = FloatVector.broadcast(FLOATS, factors.secondUnbias);
+    FloatVector epsilon = FloatVector.broadcast(FLOATS, factors.epsilon);
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector g = FloatVector.fromArray(FLOATS, gradient, i).mul(factors.gradientScale);
+      FloatVector m = FloatVector.fromArray(FLOATS, first, i);
+      m = g.sub(m).fma(firstRate, m);
+      m.intoArray(first, i);
+      FloatVector v = FloatVector.fromArray(FLOATS, second, i).mul(factors.beta2);
+      v = g.mul(g).fma(secondRate, v);
+      v.intoArray(second, i);
+      FloatVector denominator = v.sqrt().fma(secondUnbias, epsilon);
+      FloatVector.fromArray(FLOATS, parameter, i)
+          .mul(factors.decay)
+          .sub(m.mul(factors.stepSize).div(denominator))
+          .intoArray(parameter, i);
+    }
+  }
+
+  private void sgdPiece(
       SgdStep step,
       MemorySegment parameter,
       MemorySegment gradient,
@@ -125,31 +171,44 @@ final class CpuOptimizer {
       @Nullable MemorySegment model,
       boolean bf16,
       long start,
-      int n) {
-    long base = 4 * start;
-    long modelBase = (bf16 ? 2 : 4) * start;
-    FloatVector learningRate = broadcast((float) step.learningRate());
-    FloatVector weightDecay = broadcast((float) step.weightDecay());
-    float gradientScale = (float) step.gradientScale();
-    float keep = (float) step.momentum();
+      int n,
+      int worker) {
+    float[] p = buffers.row(worker, 0);
+    float[] g = buffers.row(worker, 1);
+    float[] b = buffers.row(worker, 2);
     boolean first = step.step() == 1; // the momentum holds nothing yet
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector p = load(false, parameter, base, i, n);
-      FloatVector b =
-          load(false, gradient, base, i, n).mul(gradientScale).add(p.mul(weightDecay));
-      if (!first) {
-        b = load(false, momentum, base, i, n).mul(keep).add(b);
+    float keep = first ? 0 : (float) step.momentum();
+    for (int done = 0; done < n; done += STRETCH) {
+      int count = Math.min(STRETCH, n - done);
+      long offset = 4 * (start + done);
+      read(false, parameter, offset, p, count);
+      read(false, gradient, offset, g, count);
+      if (first) {
+        Arrays.fill(b, 0f);
+      } else {
+        read(false, momentum, offset, b, count);
       }
-      store(false, b, momentum, base, i, n);
-      p = p.sub(b.mul(learningRate));
-      store(false, p, parameter, base, i, n);
+      sgdRow(step, keep, p, g, b, count);
+      write(false, p, parameter, offset, count);
+      write(false, b, momentum, offset, count);
       if (model != null) {
-        store(bf16, p, model, modelBase, i, n);
+        write(bf16, p, model, bf16 ? offset / 2 : offset, count);
       }
     }
   }
 
-  private static FloatVector broadcast(float value) {
-    return FloatVector.broadcast(VectorMath.FLOATS, value);
+  private static void sgdRow(
+      SgdStep step, float keep, float[] parameter, float[] gradient, float[] momentum, int n) {
+    float learningRate = (float) step.learningRate();
+    float weightDecay = (float) step.weightDecay();
+    float gradientScale = (float) step.gradientScale();
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector p = FloatVector.fromArray(FLOATS, parameter, i);
+      FloatVector g =
+          FloatVector.fromArray(FLOATS, gradient, i).mul(gradientScale).add(p.mul(weightDecay));
+      FloatVector b = FloatVector.fromArray(FLOATS, momentum, i).mul(keep).add(g);
+      b.intoArray(momentum, i);
+      p.sub(b.mul(learningRate)).intoArray(parameter, i);
+    }
   }
 }

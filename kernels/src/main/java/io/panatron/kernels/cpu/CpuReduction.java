@@ -110,7 +110,7 @@ final class CpuReduction {
 
   private static double scalar(boolean bf16, MemorySegment x, long index) {
     return bf16
-        ? Float.intBitsToFloat(x.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index) << 16)
+        ? RowAccess.widen(x.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index))
         : x.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index);
   }
 }

@@ -1,9 +1,7 @@
 package io.panatron.kernels.cpu;
 
-import static io.panatron.kernels.cpu.VectorAccess.load;
-import static io.panatron.kernels.cpu.VectorAccess.store;
-import static io.panatron.kernels.cpu.VectorMath.FLOATS;
-import static io.panatron.kernels.cpu.VectorMath.LANES;
+import static io.panatron.kernels.cpu.RowAccess.read;
+import static io.panatron.kernels.cpu.RowAccess.write;
 
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
@@ -12,20 +10,25 @@ import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import jdk.incubator.vector.FloatVector;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
  * {@code sum = x + delta}; {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}; {@code y = sum rstd weight}.
  *
  * <p>With {@code n = sum rstd} and {@code g = dy weight}: {@code dx = dSum + rstd (g - n mean(g n))};
- * {@code dWeight += sum over tokens of dy n}. A row is read twice, the second time from the L1 cache.
+ * {@code dWeight += sum over tokens of dy n}.
  */
 final class CpuRmsNorm {
   private final WorkerPool pool;
+  private final RowBuffers buffers;
+
+  /** The weight, read once for a call and shared by its workers. */
+  private final RowBuffers shared = new RowBuffers(1, 1);
 
   CpuRmsNorm(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), 3);
   }
 
   void addRmsNormForward(
@@ -42,23 +45,31 @@ final class CpuRmsNorm {
     MemorySegment in = HostMemory.of(x);
     @Nullable MemorySegment addend = delta == null ? null : HostMemory.of(delta);
     MemorySegment summed = sum == null ? in : HostMemory.of(sum);
-    MemorySegment scale = HostMemory.of(weight);
     MemorySegment out = HostMemory.of(y);
     MemorySegment statistics = HostMemory.of(rstd);
+    float[] scale = readWeight(weight, hidden);
     Pieces rows = Pieces.ofRows(x.shape().rows(), hidden);
     pool.run(
         rows.count(),
         (worker, piece) -> {
+          float[] values = buffers.row(worker, 0);
+          float[] other = buffers.row(worker, 1);
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
-            float squares =
-                addend == null
-                    ? sumOfSquares(bf16, in, base, hidden)
-                    : addRow(bf16, in, addend, summed, base, hidden);
-            float r = reciprocalRoot(squares, hidden, epsilon);
+            read(bf16, in, base, values, hidden);
+            if (addend != null) {
+              read(bf16, addend, base, other, hidden);
+              NormRows.add(other, values, hidden);
+              write(bf16, values, summed, base, hidden);
+              if (bf16) {
+                read(true, summed, base, values, hidden); // the norm is of the rounded sum
+              }
+            }
+            float r = NormRows.reciprocalRoot(values, 0, hidden, epsilon);
             statistics.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row, r);
-            scaleRow(bf16, summed, scale, r, out, base, hidden);
+            NormRows.scale(values, 0, r, scale, hidden);
+            write(bf16, values, out, base, hidden);
           }
         });
   }
@@ -76,130 +87,66 @@ final class CpuRmsNorm {
     int hidden = sum.shape().columns();
     long rowBytes = (long) hidden * sum.dtype().bytes();
     MemorySegment in = HostMemory.of(sum);
-    MemorySegment scale = HostMemory.of(weight);
     MemorySegment statistics = HostMemory.of(rstd);
     MemorySegment upstream = HostMemory.of(dy);
     @Nullable MemorySegment other = dSum == null ? null : HostMemory.of(dSum);
     MemorySegment out = HostMemory.of(dx);
+    float[] scale = readWeight(weight, hidden);
     Pieces rows = Pieces.ofSummedRows(sum.shape().rows(), hidden);
     Tensor partial = scratch.allocate("norm weight sums", DType.F32, Shape.of(rows.count(), hidden));
-    MemorySegment sums = HostMemory.of(partial);
+    MemorySegment partialSums = HostMemory.of(partial);
     pool.run(
         rows.count(),
         (worker, piece) -> {
-          long sumBase = 4L * hidden * piece;
-          sums.asSlice(sumBase, 4L * hidden).fill((byte) 0);
+          float[] values = buffers.row(worker, 0);
+          float[] gradient = buffers.row(worker, 1);
+          float[] sums = buffers.row(worker, 2);
+          Arrays.fill(sums, 0f);
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
+            read(bf16, in, base, values, hidden);
+            read(bf16, upstream, base, gradient, hidden);
             float r = statistics.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row);
-            float product =
-                weightGradient(bf16, in, scale, r, upstream, base, sums, sumBase, hidden);
-            inputGradient(
-                bf16, in, scale, r, product / hidden, upstream, other, out, base, hidden);
+            NormRows.gradient(values, 0, r, scale, gradient, 0, sums, hidden);
+            if (other != null) {
+              read(bf16, other, base, values, hidden);
+              NormRows.add(values, gradient, hidden);
+            }
+            write(bf16, gradient, out, base, hidden);
           }
+          write(false, sums, partialSums, 4L * hidden * piece, hidden);
         });
-    addPartialSums(sums, 0, hidden, rows.count(), HostMemory.of(dWeight), hidden);
+    addPartialSums(buffers, partialSums, 0, hidden, rows.count(), dWeight);
     scratch.release(partial);
   }
 
-  /** {@code 1 / sqrt(squares / n + epsilon)}. */
-  static float reciprocalRoot(float squares, int n, double epsilon) {
-    return (float) (1 / Math.sqrt((double) squares / n + epsilon));
-  }
-
-  /** The sum of squares of a row. */
-  static float sumOfSquares(boolean bf16, MemorySegment x, long base, int n) {
-    FloatVector squares = FloatVector.zero(FLOATS);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector value = load(bf16, x, base, i, n);
-      squares = value.fma(value, squares);
-    }
-    return VectorMath.sum(squares);
+  private float[] readWeight(Tensor weight, int hidden) {
+    buffers.reserve(hidden);
+    shared.reserve(hidden);
+    float[] row = shared.row(0, 0);
+    read(weight.dtype() == DType.BF16, HostMemory.of(weight), 0, row, hidden);
+    return row;
   }
 
   /**
-   * Adds rows of F32 partial sums to {@code total}, in their order.
+   * Adds rows of partial sums to {@code total}, in their order.
    *
-   * @param first element of the first partial row
-   * @param stride elements from one partial row to the next
+   * @param buffers of which the first worker's first two rows are used
+   * @param first element of the first row
+   * @param stride elements from one row to the next
    */
   static void addPartialSums(
-      MemorySegment sums, long first, int stride, int count, MemorySegment total, int n) {
+      RowBuffers buffers, MemorySegment rows, int first, int stride, int count, Tensor total) {
+    int n = total.shape().columns();
+    MemorySegment target = HostMemory.of(total);
+    float[] sums = buffers.row(0, 0);
+    float[] row = buffers.row(0, 1);
+    read(false, target, 0, sums, n);
     for (int piece = 0; piece < count; piece++) {
-      long base = 4 * (first + (long) piece * stride);
-      for (int i = 0; i < n; i += LANES) {
-        FloatVector added = load(false, total, 0, i, n).add(load(false, sums, base, i, n));
-        store(false, added, total, 0, i, n);
-      }
+      read(false, rows, 4 * (first + (long) piece * stride), row, n);
+      NormRows.add(row, sums, n);
     }
-  }
-
-  /** Stores the sum and returns the sum of its squares. */
-  private static float addRow(
-      boolean bf16, MemorySegment x, MemorySegment delta, MemorySegment sum, long base, int n) {
-    FloatVector squares = FloatVector.zero(FLOATS);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector added = load(bf16, x, base, i, n).add(load(bf16, delta, base, i, n));
-      FloatVector stored = store(bf16, added, sum, base, i, n);
-      squares = stored.fma(stored, squares);
-    }
-    return VectorMath.sum(squares);
-  }
-
-  private static void scaleRow(
-      boolean bf16,
-      MemorySegment x,
-      MemorySegment weight,
-      float rstd,
-      MemorySegment y,
-      long base,
-      int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector normed = load(bf16, x, base, i, n).mul(rstd);
-      store(bf16, normed.mul(load(bf16, weight, 0, i, n)), y, base, i, n);
-    }
-  }
-
-  /** Adds {@code dy n} to the partial sums and returns the sum of {@code dy weight n}. */
-  private static float weightGradient(
-      boolean bf16,
-      MemorySegment x,
-      MemorySegment weight,
-      float rstd,
-      MemorySegment dy,
-      long base,
-      MemorySegment sums,
-      long sumBase,
-      int n) {
-    FloatVector product = FloatVector.zero(FLOATS);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector gradient = load(bf16, x, base, i, n).mul(rstd).mul(load(bf16, dy, base, i, n));
-      store(false, load(false, sums, sumBase, i, n).add(gradient), sums, sumBase, i, n);
-      product = gradient.fma(load(bf16, weight, 0, i, n), product);
-    }
-    return VectorMath.sum(product);
-  }
-
-  private static void inputGradient(
-      boolean bf16,
-      MemorySegment x,
-      MemorySegment weight,
-      float rstd,
-      float meanProduct,
-      MemorySegment dy,
-      @Nullable MemorySegment dSum,
-      MemorySegment dx,
-      long base,
-      int n) {
-    FloatVector slope = FloatVector.broadcast(FLOATS, -rstd * meanProduct);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector g = load(bf16, dy, base, i, n).mul(load(bf16, weight, 0, i, n));
-      FloatVector gradient = load(bf16, x, base, i, n).fma(slope, g).mul(rstd);
-      if (dSum != null) {
-        gradient = gradient.add(load(bf16, dSum, base, i, n));
-      }
-      store(bf16, gradient, dx, base, i, n);
-    }
+    write(false, sums, target, 0, n);
   }
 }

@@ -7,7 +7,7 @@ import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
- * F32 scratch memory of one operation, laid out by {@link #reserve} and then taken in one piece: parts
+ * F32 scratch memory of one operation, laid out by a {@link Plan} and then taken in one piece: parts
  * that the operation shares and parts of which each worker has its own.
  */
 final class CpuScratch implements AutoCloseable {

@@ -22,9 +22,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class CpuSplitHeads {
   private final WorkerPool pool;
+  private final RowBuffers buffers;
+
+  /** The norms' weights, read once for a call and shared by its workers. */
+  private final RowBuffers shared = new RowBuffers(1, 2);
 
   CpuSplitHeads(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), HeadRows.ROWS);
   }
 
   void splitHeadsForward(
@@ -38,8 +43,7 @@ final class CpuSplitHeads {
       Tensor v,
       @Nullable Tensor rstd) {
     checkPositions(positions, rotary);
-    HeadTask task =
-        new HeadTask(qkv.dtype() == DType.BF16, geometry, positions, rotary, norm, rstd);
+    HeadRows rows = new HeadRows(buffers, shared, qkv.dtype(), geometry, positions, rotary, norm, rstd);
     MemorySegment fused = HostMemory.of(qkv);
     MemorySegment queries = HostMemory.of(q);
     MemorySegment keys = HostMemory.of(k);
@@ -50,7 +54,7 @@ final class CpuSplitHeads {
         (worker, piece) -> {
           long start = tokens.start(piece);
           for (long t = start; t < start + tokens.length(piece); t++) {
-            task.forwardToken(t, fused, queries, keys, values);
+            rows.forward(worker, t, fused, queries, keys, values);
           }
         });
   }
@@ -70,8 +74,8 @@ final class CpuSplitHeads {
       @Nullable Tensor dQueryWeight,
       @Nullable Tensor dKeyWeight) {
     checkPositions(positions, rotary);
-    HeadTask task =
-        new HeadTask(dqkv.dtype() == DType.BF16, geometry, positions, rotary, norm, rstd);
+    HeadRows rows =
+        new HeadRows(buffers, shared, dqkv.dtype(), geometry, positions, rotary, norm, rstd);
     @Nullable MemorySegment fused = qkv == null ? null : HostMemory.of(qkv);
     MemorySegment dQueries = HostMemory.of(dq);
     MemorySegment dKeys = HostMemory.of(dk);
@@ -79,25 +83,24 @@ final class CpuSplitHeads {
     MemorySegment dFused = HostMemory.of(dqkv);
     Pieces tokens = Pieces.ofSummedRows(positions.elements(), geometry.fusedColumns());
     int dim = geometry.headDim();
-    // For each piece: one head turned back, and the sums of the query and the key weights' gradients.
-    Tensor rows = scratch.allocate("head sums", DType.F32, Shape.of(tokens.count(), 3, dim));
-    MemorySegment work = HostMemory.of(rows);
+    Tensor partial = scratch.allocate("head weight sums", DType.F32, Shape.of(tokens.count(), 2, dim));
+    MemorySegment partialSums = HostMemory.of(partial);
     pool.run(
         tokens.count(),
         (worker, piece) -> {
-          MemorySegment own = work.asSlice(12L * dim * piece, 12L * dim);
-          own.fill((byte) 0);
+          rows.clearSums(worker);
           long start = tokens.start(piece);
           for (long t = start; t < start + tokens.length(piece); t++) {
-            task.backwardToken(t, fused, dQueries, dKeys, dValues, dFused, own);
+            rows.backward(worker, t, fused, dQueries, dKeys, dValues, dFused);
           }
+          rows.writeSums(worker, partialSums, 8L * dim * piece);
         });
     if (dQueryWeight != null && dKeyWeight != null) {
       int count = tokens.count();
-      CpuRmsNorm.addPartialSums(work, dim, 3 * dim, count, HostMemory.of(dQueryWeight), dim);
-      CpuRmsNorm.addPartialSums(work, 2L * dim, 3 * dim, count, HostMemory.of(dKeyWeight), dim);
+      CpuRmsNorm.addPartialSums(buffers, partialSums, 0, 2 * dim, count, dQueryWeight);
+      CpuRmsNorm.addPartialSums(buffers, partialSums, dim, 2 * dim, count, dKeyWeight);
     }
-    scratch.release(rows);
+    scratch.release(partial);
   }
 
   private static void checkPositions(Tensor positions, RotaryTable rotary) {

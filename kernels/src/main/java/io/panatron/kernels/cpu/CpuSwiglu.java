@@ -1,9 +1,9 @@
 package io.panatron.kernels.cpu;
 
-import static io.panatron.kernels.cpu.VectorAccess.load;
-import static io.panatron.kernels.cpu.VectorAccess.store;
+import static io.panatron.kernels.cpu.RowAccess.read;
+import static io.panatron.kernels.cpu.RowAccess.write;
+import static io.panatron.kernels.cpu.VectorMath.FLOATS;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
-import static io.panatron.kernels.cpu.VectorMath.sigmoid;
 
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
@@ -19,9 +19,12 @@ import jdk.incubator.vector.FloatVector;
  */
 final class CpuSwiglu {
   private final WorkerPool pool;
+  private final RowBuffers buffers;
 
   CpuSwiglu(WorkerPool pool) {
     this.pool = pool;
+    this.buffers = new RowBuffers(pool.threads(), 3);
+    this.buffers.reserve(RowBuffers.STRETCH);
   }
 
   void swigluForward(Tensor gateUp, Tensor y) {
@@ -35,7 +38,7 @@ final class CpuSwiglu {
         (worker, piece) -> {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
-            forwardRow(bf16, in, out, row, width);
+            forwardRow(bf16, in, out, row, width, worker);
           }
         });
   }
@@ -52,44 +55,70 @@ final class CpuSwiglu {
         (worker, piece) -> {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
-            backwardRow(bf16, in, upstream, out, row, width);
+            backwardRow(bf16, in, upstream, out, row, width, worker);
           }
         });
   }
 
-  private static void forwardRow(
-      boolean bf16, MemorySegment gateUp, MemorySegment y, long row, int width) {
-    long rowBytes = (bf16 ? 2L : 4L) * width;
-    long gateBase = 2 * row * rowBytes;
-    long upBase = gateBase + rowBytes;
-    long base = row * rowBytes;
-    for (int i = 0; i < width; i += LANES) {
-      FloatVector gate = load(bf16, gateUp, gateBase, i, width);
-      FloatVector up = load(bf16, gateUp, upBase, i, width);
-      store(bf16, gate.mul(sigmoid(gate)).mul(up), y, base, i, width);
+  private void forwardRow(
+      boolean bf16, MemorySegment gateUp, MemorySegment y, long row, int width, int worker) {
+    float[] gate = buffers.row(worker, 0);
+    float[] up = buffers.row(worker, 1);
+    int bytes = bf16 ? 2 : 4;
+    for (int first = 0; first < width; first += RowBuffers.STRETCH) {
+      int n = Math.min(RowBuffers.STRETCH, width - first);
+      long base = (2 * row * width + first) * bytes;
+      read(bf16, gateUp, base, gate, n);
+      read(bf16, gateUp, base + (long) width * bytes, up, n);
+      forward(gate, up, n);
+      write(bf16, up, y, (row * width + first) * bytes, n);
     }
   }
 
-  private static void backwardRow(
+  private void backwardRow(
       boolean bf16,
       MemorySegment gateUp,
       MemorySegment dy,
       MemorySegment dGateUp,
       long row,
-      int width) {
-    long rowBytes = (bf16 ? 2L : 4L) * width;
-    long gateBase = 2 * row * rowBytes;
-    long upBase = gateBase + rowBytes;
-    long base = row * rowBytes;
-    for (int i = 0; i < width; i += LANES) {
-      FloatVector gate = load(bf16, gateUp, gateBase, i, width);
-      FloatVector up = load(bf16, gateUp, upBase, i, width);
-      FloatVector d = load(bf16, dy, base, i, width);
-      FloatVector s = sigmoid(gate);
-      FloatVector silu = gate.mul(s);
+      int width,
+      int worker) {
+    float[] gate = buffers.row(worker, 0);
+    float[] up = buffers.row(worker, 1);
+    float[] upstream = buffers.row(worker, 2);
+    int bytes = bf16 ? 2 : 4;
+    for (int first = 0; first < width; first += RowBuffers.STRETCH) {
+      int n = Math.min(RowBuffers.STRETCH, width - first);
+      long base = (2 * row * width + first) * bytes;
+      long upBase = base + (long) width * bytes;
+      read(bf16, gateUp, base, gate, n);
+      read(bf16, gateUp, upBase, up, n);
+      read(bf16, dy, (row * width + first) * bytes, upstream, n);
+      backward(gate, up, upstream, n);
+      write(bf16, gate, dGateUp, base, n);
+      write(bf16, up, dGateUp, upBase, n);
+    }
+  }
+
+  /** Turns {@code up} into the result. */
+  private static void forward(float[] gate, float[] up, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
+      FloatVector u = FloatVector.fromArray(FLOATS, up, i);
+      g.mul(u).div(VectorMath.exp(g.neg()).add(1f)).intoArray(up, i);
+    }
+  }
+
+  /** Turns {@code gate} and {@code up} into their gradients. */
+  private static void backward(float[] gate, float[] up, float[] dy, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
+      FloatVector d = FloatVector.fromArray(FLOATS, dy, i);
+      FloatVector s = VectorMath.sigmoid(g);
+      FloatVector silu = g.mul(s);
       FloatVector slope = silu.neg().fma(s, silu.add(s));
-      store(bf16, d.mul(up).mul(slope), dGateUp, gateBase, i, width);
-      store(bf16, d.mul(silu), dGateUp, upBase, i, width);
+      d.mul(FloatVector.fromArray(FLOATS, up, i)).mul(slope).intoArray(gate, i);
+      d.mul(silu).intoArray(up, i);
     }
   }
 }

@@ -83,8 +83,8 @@ final class CrossEntropyChunks {
     tiles = TileSizes.count(vocab, TILE);
     boolean widens = weight.dtype() != DType.F32;
     panelTiles =
-        widens ? (int) Math.clamp(WIDENED / ((long) TILE * hidden), 1, tiles) : tiles;
-    int most = (int) Math.clamp(LOGITS / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
+        widens ? Math.clamp(WIDENED / ((long) TILE * hidden), 1, tiles) : tiles;
+    int most = Math.clamp(LOGITS / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
     capacity = TileSizes.even(count, most);
     CpuScratch.Plan plan = CpuScratch.plan("cross-entropy");
     inputs = plan.share((long) capacity * hidden);

@@ -131,7 +131,7 @@ final class MatmulEngine implements AutoCloseable {
         MatmulDescription product =
             bf16Product(
                 rows, n, depth, transposeA, lda, transposeB, ldb, accumulate || inner > 0, ldc);
-        caches[worker].execute(product, left, right, c + Float.BYTES * row * ldc);
+        caches[worker].execute(product, left, right, c + (long) Float.BYTES * row * ldc);
       }
     }
   }

@@ -68,6 +68,7 @@ final class PrimitiveCache implements AutoCloseable {
   }
 
   /** Grows to the largest product's need and stays there. */
+  @SuppressWarnings("MustBeClosedChecker") // close() and the next growth end it
   private void reserveScratchpad(long bytes) {
     if (bytes > scratchpadBytes) {
       if (scratchpadArena != null) {

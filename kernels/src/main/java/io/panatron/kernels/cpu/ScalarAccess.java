@@ -13,7 +13,7 @@ final class ScalarAccess {
       case F64 -> from.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 8 * index);
       case F32 -> from.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index);
       case BF16 ->
-          Float.intBitsToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index) << 16);
+          RowAccess.widen(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
       case F16 -> Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
       case I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
     };
@@ -24,20 +24,12 @@ final class ScalarAccess {
     switch (dtype) {
       case F64 -> to.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, 8 * index, value);
       case F32 -> to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index, (float) value);
-      case BF16 -> to.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, toBf16(value));
+      case BF16 -> to.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, RowAccess.narrow(roundToOdd(value)));
       case F16 ->
           to.set(
               ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, Float.floatToFloat16(roundToOdd(value)));
       case I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
     }
-  }
-
-  private static short toBf16(double value) {
-    int bits = Float.floatToRawIntBits(roundToOdd(value));
-    if (value != value) {
-      return (short) ((bits | 0x0040_0000) >>> 16);
-    }
-    return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
   }
 
   /**
@@ -46,7 +38,7 @@ final class ScalarAccess {
    */
   private static float roundToOdd(double value) {
     float nearest = (float) value;
-    if (nearest == value || value != value) {
+    if (nearest == value || Double.isNaN(value)) {
       return nearest;
     }
     int bits = Float.floatToRawIntBits(nearest);

@@ -55,7 +55,7 @@ final class SoftmaxRows {
     return (float) Math.exp(x * LN_2);
   }
 
-  /** The greatest of at least one element; NaN elements are passed over, {@link #powers} meets them. */
+  /** The greatest of at least one element; NaN elements are passed over, the exponentials meet them. */
   static float max(MemorySegment x, long start, int count) {
     FloatVector first = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
     FloatVector second = first;

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -190,19 +191,19 @@ final class MemoryPoolTest {
   @Test
   void randomUseNeverLendsAByteTwice() {
     Random random = new Random(7);
-    Map<Tensor, Long> marks = new HashMap<>();
+    Map<Tensor, Integer> marks = new HashMap<>();
     List<Tensor> live = new ArrayList<>();
     try (MemoryScope scope = pool.scope("mix", false)) {
       for (int round = 0; round < 5000; round++) {
         if (live.isEmpty() || random.nextInt(5) < 3) {
           Tensor tensor = bytes(scope, 2L * (1 + random.nextInt(200_000)));
           live.add(tensor);
-          marks.put(tensor, (long) round);
+          marks.put(tensor, round);
           Marks.write(tensor, round);
         }
         if (live.size() > 40 || random.nextInt(5) < 2) {
           Tensor tensor = live.remove(random.nextInt(live.size()));
-          assertThat(Marks.holds(tensor, marks.remove(tensor).intValue())).isTrue();
+          assertThat(Marks.holds(tensor, Objects.requireNonNull(marks.remove(tensor)))).isTrue();
           scope.release(tensor);
         }
       }

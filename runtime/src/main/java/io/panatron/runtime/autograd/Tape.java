@@ -52,9 +52,9 @@ public final class Tape {
     return recording;
   }
 
-  /** How many operations wait for backward. */
-  public int size() {
-    return operations.size();
+  /** The operations that wait for backward, in the order of the forward pass. */
+  public List<Op> operations() {
+    return List.copyOf(operations);
   }
 
   /** An uninitialised activation or gradient with one reference. */

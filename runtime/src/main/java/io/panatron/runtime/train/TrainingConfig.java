@@ -17,7 +17,6 @@ import org.jspecify.annotations.Nullable;
  * @param arguments the parsed command line, kept for args.json
  * @param model folder that gives configuration and tokenizer, and weights unless a checkpoint does
  * @param resume where to continue from, or null
- * @param template {@code --template}; null for the tokenizer's own
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
  */

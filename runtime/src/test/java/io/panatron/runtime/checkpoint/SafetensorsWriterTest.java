@@ -41,12 +41,12 @@ class SafetensorsWriterTest {
   @Test
   void anyTensorsComeBackAsTheyWere() throws IOException {
     Random random = new Random(SEED);
+    List<SafetensorsDtype> dtypes = List.of(SafetensorsDtype.values());
     for (int i = 0; i < 50; i++) {
       List<TensorSource> sources = new ArrayList<>();
       List<byte[]> contents = new ArrayList<>();
       for (int t = 0; t < random.nextInt(6); t++) {
-        SafetensorsDtype dtype =
-            SafetensorsDtype.values()[random.nextInt(SafetensorsDtype.values().length)];
+        SafetensorsDtype dtype = dtypes.get(random.nextInt(dtypes.size()));
         long[] shape = random.longs(random.nextInt(4), 0, 5).toArray();
         byte[] data = new byte[(int) dtype.byteSize(shape)];
         random.nextBytes(data);

@@ -55,13 +55,14 @@ final class SmallCheckpoint {
         new HfModelFolder(
             files,
             SafetensorsDtype.F32,
-            List.of(floats("a.weight", mark, 1, 2), floats("b.weight", mark, 3)),
+            List.of(floats("a.weight", (float) mark, 1, 2), floats("b.weight", (float) mark, 3)),
             16);
     return new CheckpointContents(
         iteration,
         model,
-        List.of(floats("a.weight", mark)),
-        List.of(floats("a.weight.exp_avg", mark), floats("a.weight.exp_avg_sq", mark)),
+        List.of(floats("a.weight", (float) mark)),
+        List.of(
+            floats("a.weight.exp_avg", (float) mark), floats("a.weight.exp_avg_sq", (float) mark)),
         state,
         "{\"mark\":" + mark + "}");
   }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.panatron.runtime.UserError;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -59,7 +60,7 @@ class DataPipelineTest {
   @Test
   void malformedRowsAreLeftOutAndReportedWithFileAndLine() throws IOException {
     Path file = folder.resolve("a.jsonl");
-    Files.write(file, (row("a") + "\r\n\n{oops\n  \n" + row("b")).getBytes());
+    Files.write(file, (row("a") + "\r\n\n{oops\n  \n" + row("b")).getBytes(StandardCharsets.UTF_8));
     try (DataPipeline data = open(Fixtures.settings(file))) {
       assertThat(answers(data.training())).containsExactly("a", "b");
       assertThat(data.training().location(1)).isEqualTo(file + ":5");
@@ -96,7 +97,7 @@ class DataPipelineTest {
   @Test
   void badUtf8IsABadRowAndAByteOrderMarkIsNot() throws IOException {
     Path file = folder.resolve("a.jsonl");
-    byte[] bytes = ("\ufeff" + row("a") + "\n" + row("X") + "\n").getBytes("UTF-8");
+    byte[] bytes = ("\ufeff" + row("a") + "\n" + row("X") + "\n").getBytes(StandardCharsets.UTF_8);
     bytes[bytes.length - 6] = (byte) 0xc0;
     Files.write(file, bytes);
     try (DataPipeline data = open(Fixtures.settings(file))) {

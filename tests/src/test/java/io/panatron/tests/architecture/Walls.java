@@ -79,7 +79,8 @@ final class Walls {
     for (String module : SEES.keySet()) {
       rules.put(module + " sees only the modules below it", seesOnlyBelow(module));
     }
-    rules.put("runtime and cli see kernels through its public package", publicKernels());
+    rules.put("runtime and cli see kernels through its public packages", publicKernels());
+    rules.put("runtime does not choose the backend", noChoiceOfBackend());
     rules.put("cli sees of bindings only the process calls", onlyProcessCalls());
     rules.put("only bindings link native code", onlyBindingsLink());
     rules.put("no memory is left to the garbage collector", noCollectedMemory());
@@ -123,8 +124,15 @@ final class Walls {
         .that(resideInAnyPackage(root + ".runtime..", root + ".cli.."))
         .should()
         .dependOnClassesThat(
-            describe(
-                "classes inside kernels", c -> c.getPackageName().startsWith(root + ".kernels.")));
+            insideKernels().and(not(resideInAPackage(root + ".kernels.backends"))));
+  }
+
+  private ArchRule noChoiceOfBackend() {
+    return noClasses().that(areIn("runtime")).should().dependOnClassesThat(insideKernels());
+  }
+
+  private DescribedPredicate<JavaClass> insideKernels() {
+    return describe("are inside kernels", c -> c.getPackageName().startsWith(root + ".kernels."));
   }
 
   private ArchRule onlyProcessCalls() {

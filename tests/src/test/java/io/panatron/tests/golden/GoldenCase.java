@@ -24,8 +24,7 @@ record GoldenCase(Golden fixture, String backendName, DType dtype, Supplier<Back
       Golden fixture = Golden.open(name);
       cases.add(new GoldenCase(fixture, "reference", DType.F64, Backends::reference));
       cases.add(new GoldenCase(fixture, "reference", DType.F32, Backends::reference));
-      cases.add(
-          new GoldenCase(fixture, "cpu", DType.F32, () -> Backends.cpu(2, System.getenv())));
+      cases.add(new GoldenCase(fixture, "cpu", DType.F32, () -> Backends.cpu(2, System.getenv())));
     }
     return cases;
   }

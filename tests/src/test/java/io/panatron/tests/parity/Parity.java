@@ -172,9 +172,11 @@ final class Parity implements AutoCloseable {
       }
     }
     double norm = whole * Math.sqrt(change.length);
+    double before = rootMeanSquare(pair.initial(), 0, change.length) * Math.sqrt(change.length);
     assertThat(Math.sqrt(differenceSquares))
-        .as("%s %s: norm of the difference; norm of the tensor %s", name, pair.tested(), norm)
-        .isLessThanOrEqualTo(tolerance.norm() * norm + Math.sqrt(allowedSquares));
+        .as("%s %s: norm of the difference; norm of the change %s", name, pair.tested(), norm)
+        .isLessThanOrEqualTo(
+            tolerance.norm() * norm + tolerance.element() * before + Math.sqrt(allowedSquares));
   }
 
   /** Verifies that inputs are as they were, and the red zones. */

@@ -72,7 +72,8 @@ final class SplitHeadsParity {
       double[] cos = new double[POSITIONS * half];
       double[] sin = new double[POSITIONS * half];
       for (int i = 0; i < cos.length; i++) {
-        double angle = (i / half) * Math.pow(1e4, -(double) (i % half) / half);
+        int position = i / half;
+        double angle = position * Math.pow(1e4, -(double) (i % half) / half);
         cos[i] = Math.cos(angle);
         sin[i] = Math.sin(angle);
       }

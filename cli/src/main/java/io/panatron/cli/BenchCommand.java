@@ -1,0 +1,106 @@
+package io.panatron.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryPool;
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.observe.AllocationEvent;
+import io.panatron.runtime.observe.ProcessFigures;
+import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.train.Benchmark;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code trainer bench}: times training steps and prints one JSON line. */
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Time training steps on random tokens; prints one JSON line.")
+final class BenchCommand implements Callable<Integer> {
+  @Spec
+  @Nullable CommandSpec spec;
+
+  @Option(names = "--model", required = true, description = "Model folder; weights optional.")
+  Path model = Path.of(".");
+
+  @Option(names = "--seq", defaultValue = "512", description = "Tokens of a sequence.")
+  int sequenceLength;
+
+  @Option(names = "--micro", defaultValue = "4", description = "Sequences of a micro-batch.")
+  int microBatchSize;
+
+  @Option(names = "--accum", defaultValue = "1", description = "Micro-batches of a step.")
+  int accumulation;
+
+  @Option(
+      names = "--dtype",
+      defaultValue = "float32",
+      description = "float32 or bfloat16; main parameters and gradients are always float32.")
+  String dtype = "float32";
+
+  @Option(names = "--steps", defaultValue = "6", description = "Timed steps.")
+  int steps;
+
+  @Option(names = "--warmup", defaultValue = "2", description = "Steps before the timed ones.")
+  int warmup;
+
+  @Option(names = "--threads", description = "CPU threads; all cores by default.")
+  @Nullable Integer threads;
+
+  @Option(names = "--device", defaultValue = "auto", description = "auto or cpu.")
+  String device = "auto";
+
+  @Override
+  public Integer call() throws IOException {
+    if (sequenceLength < 2 || microBatchSize < 1 || accumulation < 1 || steps < 1 || warmup < 1) {
+      throw new UserError(
+          "--seq must be at least 2 and --micro, --accum, --steps and --warmup at least 1.");
+    }
+    Benchmark benchmark =
+        new Benchmark(
+            model, sequenceLength, microBatchSize, accumulation, dtypeOf(dtype), warmup, steps);
+    Backend backend = DeviceChoice.open(device, threads);
+    try (RankContext rank =
+        RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit))) {
+      Benchmark.Result result = benchmark.run(rank);
+      double sinceFirstStep = (System.nanoTime() - result.firstStepNanos()) * 1e-9;
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("peer", "panatron");
+      line.put("dtype", dtype);
+      line.put("lora", false);
+      line.put("compile", false);
+      line.put("device", "cpu");
+      line.put("tokens_per_s", round(result.tokensPerSecond(), 1));
+      line.put("step_ms", round(result.medianSeconds() * 1e3, 1));
+      line.put("start_s", round(ProcessFigures.secondsSinceStart() - sinceFirstStep, 2));
+      line.put("peak_rss_mib", ProcessFigures.peakResidentBytes() >> 20);
+      if (spec != null) {
+        spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
+      }
+      return 0;
+    }
+  }
+
+  private static DType dtypeOf(String name) {
+    return switch (name) {
+      case "float32" -> DType.F32;
+      case "bfloat16" -> DType.BF16;
+      default -> throw new UserError("--dtype " + name + " is unknown; use float32 or bfloat16.");
+    };
+  }
+
+  private static double round(double value, int digits) {
+    double unit = Math.pow(10, digits);
+    return Math.round(value * unit) / unit;
+  }
+}

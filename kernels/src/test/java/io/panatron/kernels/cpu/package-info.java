@@ -1,0 +1,4 @@
+@NullMarked
+package io.panatron.kernels.cpu;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,110 @@
+package io.panatron.runtime.train;
+
+import io.panatron.kernels.DType;
+import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.parallel.RankContext;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Times training steps on random token ids: the very steps of {@code sft}, with AdamW and clipping.
+ *
+ * @param model Hugging Face folder; weights optional
+ * @param sequenceLength tokens of a sequence, all of them targets but the first
+ * @param microBatchSize sequences of a micro-batch
+ * @param accumulation micro-batches of a step
+ * @param warmup steps that are not timed, at least 1
+ * @param steps steps that are timed
+ */
+public record Benchmark(
+    Path model,
+    int sequenceLength,
+    int microBatchSize,
+    int accumulation,
+    DType dtype,
+    int warmup,
+    int steps) {
+
+  /**
+   * What was measured.
+   *
+   * @param medianSeconds of the timed steps
+   * @param firstStepNanos {@link System#nanoTime} when the first step ended
+   */
+  public record Result(double tokensPerSecond, double medianSeconds, long firstStepNanos) {}
+
+  /** Runs all steps. */
+  public Result run(RankContext rank) {
+    LoadedModel.Options options =
+        new LoadedModel.Options(dtype, true, sequenceLength, 0, false);
+    try (LoadedModel loaded = LoadedModel.open(rank, model, options)) {
+      Optimizer optimizer =
+          new Optimizer(
+              rank.backend(),
+              loaded.run(),
+              new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
+              loaded.store());
+      TrainStep step = new TrainStep(rank, loaded.network(), optimizer, true, false);
+      SplittableRandom random = new SplittableRandom(0);
+      double[] seconds = new double[steps];
+      long firstStep = 0;
+      for (int i = 0; i < warmup + steps; i++) {
+        long start = System.nanoTime();
+        step.run(i + 1, globalBatch(random, loaded.config().vocabSize()), 1e-4);
+        long end = System.nanoTime();
+        if (i == 0) {
+          firstStep = end;
+        }
+        if (i >= warmup) {
+          seconds[i - warmup] = (end - start) * 1e-9;
+        }
+      }
+      double median = median(seconds);
+      long tokens = (long) sequenceLength * microBatchSize * accumulation;
+      return new Result(tokens / median, median, firstStep);
+    }
+  }
+
+  private List<MicroBatch> globalBatch(SplittableRandom random, int vocabulary) {
+    List<MicroBatch> batches = new ArrayList<>();
+    for (int i = 0; i < accumulation; i++) {
+      batches.add(microBatch(random, vocabulary));
+    }
+    return batches;
+  }
+
+  private MicroBatch microBatch(SplittableRandom random, int vocabulary) {
+    int tokens = sequenceLength * microBatchSize;
+    int[] ids = random.ints(tokens, 0, vocabulary).toArray();
+    int[] positions = new int[tokens];
+    int[] labels = new int[tokens];
+    float[] weights = new float[tokens];
+    int[] starts = new int[microBatchSize + 1];
+    for (int t = 0; t < tokens; t++) {
+      positions[t] = t % sequenceLength;
+      boolean last = positions[t] == sequenceLength - 1;
+      labels[t] = last ? MicroBatch.NO_LABEL : ids[t + 1];
+      weights[t] = last ? 0 : 1;
+    }
+    for (int s = 0; s <= microBatchSize; s++) {
+      starts[s] = s * sequenceLength;
+    }
+    return new MicroBatch(
+        ids, positions, labels, weights, starts, tokens - microBatchSize, new int[microBatchSize]);
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int middle = sorted.length / 2;
+    return sorted.length % 2 == 1
+        ? sorted[middle]
+        : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+}

@@ -1,0 +1,244 @@
+package io.panatron.tests.gradient;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Tensor;
+import io.panatron.kernels.backends.Backends;
+import io.panatron.runtime.autograd.Op;
+import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.model.ModelBuilder;
+import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.ModelFamily;
+import io.panatron.runtime.model.TransformerModel;
+import io.panatron.runtime.model.WeightInitializer;
+import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.TreeSet;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * The gradient of every parameter of whole models, through the tape, against finite differences in
+ * F64 on the reference backend.
+ */
+class TapeGradientTest {
+  /**
+   * Central differences of step 1e-5 err by about 1e-10 of the third derivative and 1e-16 / 1e-5 of
+   * the loss; gradients here are of the order of 1.
+   */
+  private static final double STEP = 1e-5;
+
+  private static final double TOLERANCE = 1e-7;
+
+  private static final int[] IDS = {3, 1, 4, 1, 5, 0, 2, 6, 5, 3};
+  private static final int[] LABELS = {1, 4, -100, 5, 0, 2, 6, 5, 3, -100};
+  private static final int[] POSITIONS = {0, 1, 2, 0, 0, 1, 2, 3, 4, 5};
+  private static final int[] STARTS = {0, 3, 4, 10};
+
+  static List<ModelConfig> models() {
+    return List.of(
+        config(ModelFamily.QWEN3, false, false, true),
+        config(ModelFamily.QWEN2, true, true, false),
+        config(ModelFamily.LLAMA, false, true, false));
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void gradientsOfAllParametersAreDifferenceQuotients(ModelConfig config) {
+    try (Session session = new Session(config)) {
+      session.differentiate(true);
+      for (Parameter parameter : session.store.all()) {
+        session.check(parameter);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void lossesDifferentiatedLaterHaveTheSameGradients(ModelConfig config) {
+    try (Session early = new Session(config);
+        Session late = new Session(config)) {
+      early.differentiate(true);
+      late.differentiate(false);
+      double[] expected = early.download(early.store.gradients());
+      double[] actual = late.download(late.store.gradients());
+      for (int i = 0; i < expected.length; i++) {
+        // The same sums in another order.
+        assertThat(actual[i]).as("gradient %d", i).isCloseTo(expected[i], within(1e-12));
+      }
+    }
+  }
+
+  @Test
+  void everyKindOfOperationIsRecordedByTheseModels() {
+    Set<String> recorded = new TreeSet<>();
+    for (ModelConfig config : models()) {
+      try (Session session = new Session(config)) {
+        session.differentiate(true);
+        recorded.addAll(session.recorded);
+      }
+    }
+    Set<String> permitted = new TreeSet<>();
+    Arrays.stream(Op.class.getPermittedSubclasses()).forEach(op -> permitted.add(op.getSimpleName()));
+    assertThat(recorded).isEqualTo(permitted);
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void backwardFreesWhatItConsumes(ModelConfig config) {
+    try (Session session = new Session(config)) {
+      session.differentiate(true);
+      assertThat(session.leftBuffers)
+          .as("ids, labels, positions, loss weights and losses outlive backward, nothing else")
+          .isEqualTo(5);
+    }
+  }
+
+  private static ModelConfig config(
+      ModelFamily family, boolean qkvBias, boolean tied, boolean qkNorm) {
+    boolean otherBiases = family == ModelFamily.LLAMA;
+    return new ModelConfig(
+        family,
+        7,
+        10,
+        6,
+        2,
+        4,
+        2,
+        6,
+        16,
+        1e-5,
+        10_000,
+        null,
+        tied,
+        qkvBias || otherBiases,
+        otherBiases,
+        otherBiases,
+        qkNorm,
+        0.4,
+        null,
+        null,
+        List.of(),
+        null);
+  }
+
+  /** A model with random weights, biases included, and one packed batch. */
+  private static final class Session implements AutoCloseable {
+    private final Backend backend = Backends.reference();
+    private final MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
+    private final MemoryScope run = pool.scope("run", true);
+    private final ParameterStore store;
+    private final TransformerModel model;
+    private final double[] weights = new double[IDS.length];
+    private final Set<String> recorded = new TreeSet<>();
+    private int leftBuffers;
+
+    Session(ModelConfig config) {
+      store = new ParameterStore(backend, run, ModelBuilder.specs(config), DType.F64, true);
+      new WeightInitializer(backend, config, 7).initialize(store, run);
+      RandomGenerator random = new SplittableRandom(7);
+      for (Parameter parameter : store.all()) {
+        if (parameter.shape().rank() == 1) {
+          double[] values = random.doubles(parameter.shape().elements(), 0.5, 1.5).toArray();
+          HostTransfer.write(backend.device(), values, parameter.value());
+        }
+      }
+      model =
+          ModelBuilder.build(
+              config,
+              store,
+              ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64));
+      for (int t = 0; t < weights.length; t++) {
+        weights[t] = 0.3 + 0.2 * t;
+      }
+    }
+
+    /** Fills the gradients, through the loss that knows its weights or the one that does not. */
+    void differentiate(boolean weighted) {
+      try (MemoryScope scope = pool.scope("step", true)) {
+        Tape tape = Tape.recording(backend, scope);
+        Tensor upstream = upload(scope, weights);
+        Tensor ids = HostTransfer.upload(backend.device(), scope, "ids", IDS);
+        Tensor labels = HostTransfer.upload(backend.device(), scope, "labels", LABELS);
+        Tensor positions = HostTransfer.upload(backend.device(), scope, "positions", POSITIONS);
+        AttentionLayout layout = AttentionLayout.packed(STARTS);
+        if (weighted) {
+          model.weightedLosses(tape, ids, labels, upstream, positions, layout);
+        } else {
+          Tensor losses = model.losses(tape, ids, labels, positions, layout);
+          tape.giveGradient(losses, upstream);
+        }
+        tape.operations().forEach(op -> recorded.add(op.getClass().getSimpleName()));
+        tape.backward();
+        leftBuffers = scope.liveBuffers();
+      }
+    }
+
+    private Tensor upload(MemoryScope scope, double[] values) {
+      return HostTransfer.upload(backend.device(), scope, "weights", values, DType.F64);
+    }
+
+    double loss() {
+      try (MemoryScope scope = pool.scope("loss", true)) {
+        Tensor losses =
+            model.losses(
+                Tape.inference(backend, scope),
+                HostTransfer.upload(backend.device(), scope, "ids", IDS),
+                HostTransfer.upload(backend.device(), scope, "labels", LABELS),
+                HostTransfer.upload(backend.device(), scope, "positions", POSITIONS),
+                AttentionLayout.packed(STARTS));
+        double[] values = download(losses);
+        double sum = 0;
+        for (int t = 0; t < values.length; t++) {
+          sum += weights[t] * values[t];
+        }
+        return sum;
+      }
+    }
+
+    void check(Parameter parameter) {
+      double[] values = download(parameter.value());
+      double[] gradient = download(parameter.trainedGradient());
+      int stride = Math.max(1, values.length / 5);
+      for (int i = 0; i < values.length; i += stride) {
+        double centre = values[i];
+        values[i] = centre + STEP;
+        HostTransfer.write(backend.device(), values, parameter.value());
+        double above = loss();
+        values[i] = centre - STEP;
+        HostTransfer.write(backend.device(), values, parameter.value());
+        double below = loss();
+        values[i] = centre;
+        HostTransfer.write(backend.device(), values, parameter.value());
+        double quotient = (above - below) / (2 * STEP);
+        assertThat(gradient[i])
+            .as("%s[%d]", parameter.name(), i)
+            .isCloseTo(quotient, within(TOLERANCE * (1 + Math.abs(quotient))));
+      }
+    }
+
+    double[] download(Tensor tensor) {
+      return HostTransfer.download(backend.device(), tensor);
+    }
+
+    @Override
+    public void close() {
+      run.close();
+      pool.close();
+      backend.close();
+    }
+  }
+}
