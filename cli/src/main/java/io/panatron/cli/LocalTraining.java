@@ -32,13 +32,4 @@ final class LocalTraining implements TrainingRun {
       stop.finished();
     }
   }
-<<<<<<< HEAD
-=======
-
-  private static RankContext open(ParsedArguments arguments) {
-    Backend backend =
-        DeviceChoice.open(arguments.text("device"), arguments.integerOrNull("threads"));
-    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
-  }
->>>>>>> main
 }

@@ -21,7 +21,7 @@ public final class Main {
     try {
       SelfLaunch.ensureVectorApi();
       TrainingRun training = new LocalTraining();
-      List<?> further = 
+      List<?> further =
           List.of(new QuickstartCommand(training), new GenerateCommand(), new BenchCommand());
       return new TrainerCommandLine(training, further, out, err).execute(args);
     } catch (UserError mistake) {

@@ -23,7 +23,7 @@ public record ExactMatch(List<Answer> answers) {
 
   private static final int BATCH_SIZE = 100;
 
-  /** An answer has at most six letters, and an end token. */
+  /** An answer has at most five letters, and an end token. */
   private static final int MAX_NEW_TOKENS = 10;
 
   public ExactMatch {

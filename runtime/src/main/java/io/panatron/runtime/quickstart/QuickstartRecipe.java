@@ -33,7 +33,7 @@ public record QuickstartRecipe(
    */
   public static QuickstartRecipe standard() {
     return new QuickstartRecipe(
-        new QuickstartModel(128, 384, 2, 4, 2, 32), 7_000, 3_000, 100, 64, 1_000, 50, 3e-3);
+        new QuickstartModel(128, 384, 2, 4, 2, 32), 7_000, 2_000, 100, 64, 1_200, 50, 3e-3);
   }
 
   /**

@@ -19,7 +19,7 @@ public enum Task {
     }
   },
 
-  /** {@code reverse kilom} is {@code molik}; the words have four to six letters. */
+  /** {@code reverse kilom} is {@code molik}; the words have four or five letters. */
   REVERSAL("reversal") {
     @Override
     Example draw(RandomGenerator random) {
@@ -75,7 +75,7 @@ public enum Task {
   private static String word(RandomGenerator random) {
     boolean vowel = random.nextBoolean();
     StringBuilder word = new StringBuilder();
-    for (int left = random.nextInt(4, 7); left > 0; left--) {
+    for (int left = random.nextInt(4, 6); left > 0; left--) {
       String letters = vowel ? VOWELS : CONSONANTS;
       word.append(letters.charAt(random.nextInt(letters.length())));
       vowel = !vowel;
