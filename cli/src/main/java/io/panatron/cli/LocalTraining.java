@@ -1,9 +1,6 @@
 package io.panatron.cli;
 
-import io.panatron.kernels.Backend;
-import io.panatron.kernels.MemoryPool;
 import io.panatron.runtime.config.ParsedArguments;
-import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.StopRequest;
 import io.panatron.runtime.train.TrainingConfig;
@@ -17,7 +14,8 @@ final class LocalTraining implements TrainingRun {
     TrainingConfig config = TrainingConfig.of(arguments);
     StopRequest stop = new StopRequest();
     stop.listenToSignals();
-    try (RankContext rank = open(arguments)) {
+    try (RankContext rank =
+        DeviceChoice.openRank(arguments.text("device"), arguments.integerOrNull("threads"))) {
       TrainingSession.Outcome outcome = new TrainingSession(config, rank, out, stop).run();
       if (outcome.lastCheckpoint() != null) {
         out.println(
@@ -33,11 +31,5 @@ final class LocalTraining implements TrainingRun {
     } finally {
       stop.finished();
     }
-  }
-
-  private static RankContext open(ParsedArguments arguments) {
-    Backend backend =
-        DeviceChoice.open(arguments.text("device"), arguments.integerOrNull("threads"));
-    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
   }
 }
