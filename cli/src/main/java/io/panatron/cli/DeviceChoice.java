@@ -38,8 +38,7 @@ final class DeviceChoice {
    */
   static RankContext openRank(String device, @Nullable Integer threads) {
     Backend backend = open(device, threads);
-    return RankContext.single(
-        backend, new MemoryPool(backend.device(), AllocationEvent::emit));
+    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
   }
 
   private static Backend cpu(@Nullable Integer threads) {

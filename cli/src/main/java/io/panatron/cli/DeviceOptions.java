@@ -16,10 +16,7 @@ final class DeviceOptions {
       description = "auto, cpu or reference; default: auto.")
   private String device = "auto";
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "CPU threads; default: every core.")
+  @Option(names = "--threads", paramLabel = "N", description = "CPU threads; default: every core.")
   private @Nullable Integer threads;
 
   @Option(

@@ -104,8 +104,7 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--format",
       defaultValue = "text",
       paramLabel = "FORMAT",
-      description =
-          "text, or jsonl: rows of prompt_ids, new_ids and answer; default: text.")
+      description = "text, or jsonl: rows of prompt_ids, new_ids and answer; default: text.")
   private String format = "text";
 
   @ArgGroup(validate = false)
@@ -138,7 +137,8 @@ final class GenerateCommand implements Callable<Integer> {
     sampling.requireGreedy();
     AnswerPrinter printer = AnswerPrinter.of(format, out());
     if (microBatchSize < 1) {
-      throw new UserError("--micro_batch_size is %d; it must be at least 1.".formatted(microBatchSize));
+      throw new UserError(
+          "--micro_batch_size is %d; it must be at least 1.".formatted(microBatchSize));
     }
     try (Answering answering =
         Answering.open(Objects.requireNonNull(model), template, useChatTemplate)) {
@@ -177,8 +177,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (promptFile != null) {
       String prompt = system == null ? null : DataSettings.systemPrompt(system);
       for (List<Message> conversation : PromptFile.read(promptFile, prompt)) {
-        asked.add(
-            new Prompt(conversation.getLast().content(), answering.encode(conversation)));
+        asked.add(new Prompt(conversation.getLast().content(), answering.encode(conversation)));
       }
     }
     for (String list : rawIds) {

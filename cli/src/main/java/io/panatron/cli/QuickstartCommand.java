@@ -60,10 +60,7 @@ final class QuickstartCommand implements Callable<Integer> {
       description = "auto, cpu or reference; default: auto.")
   private String device = "auto";
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "CPU threads; default: every core.")
+  @Option(names = "--threads", paramLabel = "N", description = "CPU threads; default: every core.")
   private @Nullable Integer threads;
 
   @Option(
@@ -140,8 +137,7 @@ final class QuickstartCommand implements Callable<Integer> {
 
   /** Makes data, tokenizer and model shape, and returns the held-out rows. */
   private List<TaskRow> prepare(Layout layout) {
-    TaskData data = 
-        TaskData.draw(seed, recipe.additions(), recipe.others(), recipe.heldOutRows());
+    TaskData data = TaskData.draw(seed, recipe.additions(), recipe.others(), recipe.heldOutRows());
     try {
       TaskData.write(data.train(), layout.train());
       TaskData.write(data.heldOut(), layout.heldOut());
@@ -202,7 +198,13 @@ final class QuickstartCommand implements Callable<Integer> {
     say("Next, ask it yourself:");
     say(
         ShellCommand.of(
-            List.of("generate", "--model", checkpoint.toString(), "--prompt", "37 + 91 =", "sort 7301")));
+            List.of(
+                "generate",
+                "--model",
+                checkpoint.toString(),
+                "--prompt",
+                "37 + 91 =",
+                "sort 7301")));
     say("or train your own model on your own conversations, in the form of train.jsonl:");
     say(ShellCommand.of(List.of("sft", "--model", "FOLDER", "--dataset", "FILE.jsonl")));
     say("");

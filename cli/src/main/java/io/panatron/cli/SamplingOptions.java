@@ -38,14 +38,13 @@ final class SamplingOptions {
     given.put("repetition_penalty", neutral(repetitionPenalty, "1", "1.0"));
     given.put("num_beams", neutral(numBeams, "1"));
     given.put("do_sample", neutral(doSample, "false"));
-    given.forEach(
-        (name, value) -> {
-          if (value != null) {
-            throw new UserError(
-                "--%s %s is not supported yet: answers are greedy, the most probable token each time."
-                    .formatted(name, value));
-          }
-        });
+    given.forEach((name, value) -> {
+      if (value != null) {
+        throw new UserError(
+            "--%s %s is not supported yet: answers are greedy, the most probable token each time."
+                .formatted(name, value));
+      }
+    });
   }
 
   private static @Nullable String neutral(@Nullable String value, String... greedy) {

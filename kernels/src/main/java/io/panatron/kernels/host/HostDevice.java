@@ -25,7 +25,8 @@ public final class HostDevice implements Device {
   @Override
   @SuppressWarnings("MustBeClosedChecker") // the pool gives the memory back through free
   public DeviceMemory allocate(long bytes) {
-    // Shared: worker threads of a backend read it. Closing one stops all threads for a moment, which
+    // Shared: worker threads of a backend read it. Closing one stops all threads for a moment,
+    // which
     // only happens when the pool trims or closes.
     Arena arena = Arena.ofShared();
     try {
@@ -33,7 +34,9 @@ public final class HostDevice implements Device {
     } catch (OutOfMemoryError error) {
       arena.close();
       throw new OutOfDeviceMemoryException(
-          "the host has no " + bytes + " bytes left for tensors; use a smaller micro batch or max_length",
+          "the host has no "
+              + bytes
+              + " bytes left for tensors; use a smaller micro batch or max_length",
           error);
     }
   }

@@ -28,8 +28,7 @@ public final class Answering implements AutoCloseable {
   private final ChatTemplate template;
   private @Nullable LoadedModel model;
 
-  private Answering(
-      Path folder, ModelConfig config, HfTokenizer tokenizer, ChatTemplate template) {
+  private Answering(Path folder, ModelConfig config, HfTokenizer tokenizer, ChatTemplate template) {
     this.folder = folder;
     this.config = config;
     this.tokenizer = tokenizer;

@@ -21,8 +21,8 @@ public final class PromptFile {
   private PromptFile() {}
 
   /**
-   * Reads a {@code .jsonl} file of {@code messages}, as data sets hold them, or any other file as one
-   * prompt per line. The last answer of a conversation is left out; blank lines are skipped.
+   * Reads a {@code .jsonl} file of {@code messages}, as data sets hold them, or any other file as
+   * one prompt per line. The last answer of a conversation is left out; blank lines are skipped.
    *
    * @param system put in front of conversations that have no system message
    * @throws UserError naming file, line and mistake
@@ -57,8 +57,7 @@ public final class PromptFile {
     try {
       return Files.readAllLines(file);
     } catch (CharacterCodingException e) {
-      throw new UserError(
-          "--prompt_file %s is not UTF-8 text; convert it.".formatted(file), e);
+      throw new UserError("--prompt_file %s is not UTF-8 text; convert it.".formatted(file), e);
     } catch (IOException e) {
       throw new UserError(
           "--prompt_file %s cannot be read (%s); check the path and its rights."

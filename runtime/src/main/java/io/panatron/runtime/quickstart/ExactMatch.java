@@ -43,8 +43,7 @@ public record ExactMatch(List<Answer> answers) {
         prompts.add(answering.encode(List.of(new Message("user", row.prompt()))));
       }
       List<int[]> generated =
-          answering.generate(
-              rank, prompts, MAX_NEW_TOKENS, answering.stopTokens(), BATCH_SIZE);
+          answering.generate(rank, prompts, MAX_NEW_TOKENS, answering.stopTokens(), BATCH_SIZE);
       List<Answer> answers = new ArrayList<>();
       for (int i = 0; i < rows.size(); i++) {
         answers.add(new Answer(rows.get(i), answering.decode(generated.get(i))));

@@ -17,18 +17,15 @@ import java.nio.file.Path;
  * @param headDim elements of a head
  */
 public record QuickstartModel(
-    int hiddenSize,
-    int intermediateSize,
-    int layers,
-    int heads,
-    int keyValueHeads,
-    int headDim) {
-  /** Tokens a conversation may have: far more than the tasks need, so that the model can be tried. */
+    int hiddenSize, int intermediateSize, int layers, int heads, int keyValueHeads, int headDim) {
+  /**
+   * Tokens a conversation may have: far more than the tasks need, so that the model can be tried.
+   */
   public static final int MAX_POSITIONS = 256;
 
   /**
-   * Standard deviation of the initial weights. A wide start for so few dimensions: about {@code
-   * 0.6 / sqrt(h)}.
+   * Standard deviation of the initial weights. A wide start for so few dimensions: about {@code 0.6
+   * / sqrt(h)}.
    */
   private static final double INITIALIZER_RANGE = 0.05;
 

@@ -42,7 +42,12 @@ public record QuickstartRecipe(
    * @param threads {@code --threads}; null leaves it out
    */
   public List<String> arguments(
-      Path modelFolder, Path train, Path save, long seed, String device, @Nullable Integer threads) {
+      Path modelFolder,
+      Path train,
+      Path save,
+      long seed,
+      String device,
+      @Nullable Integer threads) {
     List<String> arguments = new ArrayList<>(List.of("sft"));
     add(arguments, "model", modelFolder);
     add(arguments, "dataset", train);

@@ -9,11 +9,12 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * A tokenizer of bytes: every byte is a token, and so are a few whole words and the marks of ChatML,
- * which keeps the tasks' rows short while letters and digits stay single tokens.
+ * A tokenizer of bytes: every byte is a token, and so are a few whole words and the marks of
+ * ChatML, which keeps the tasks' rows short while letters and digits stay single tokens.
  *
  * <p>Written as a Hugging Face {@code tokenizer.json} (byte-level BPE without merges, which takes a
- * whole word of its vocabulary as it is), so any text can be encoded and other programs can read it.
+ * whole word of its vocabulary as it is), so any text can be encoded and other programs can read
+ * it.
  */
 public final class QuickstartTokenizer {
   /** Words that are one token each where they stand alone. */
@@ -30,7 +31,8 @@ public final class QuickstartTokenizer {
   /** Number of tokens. */
   static final int VOCABULARY = END_OF_TEXT + 3;
 
-  private static final List<String> SPECIAL = List.of("<|endoftext|>", "<|im_start|>", "<|im_end|>");
+  private static final List<String> SPECIAL =
+      List.of("<|endoftext|>", "<|im_start|>", "<|im_end|>");
 
   private static final String CHAT_TEMPLATE =
       "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content']"

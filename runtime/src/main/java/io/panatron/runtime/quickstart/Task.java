@@ -59,8 +59,8 @@ public enum Task {
   /**
    * One question with its answer.
    *
-   * @param key the same for questions of which one gives away the other, such as {@code 37 + 91} and
-   *     {@code 91 + 37}
+   * @param key the same for questions of which one gives away the other, such as {@code 37 + 91}
+   *     and {@code 91 + 37}
    */
   record Example(Task task, String prompt, String answer, String key) {}
 

@@ -19,8 +19,8 @@ import java.util.random.RandomGeneratorFactory;
  * The quickstart's questions and answers, all different, drawn from a seed.
  *
  * <p>The held-out part shares no prompt with the training part, nor a question that is the same but
- * for the order of its parts: if {@code 37 + 91} is held out, {@code 91 + 37} is not trained on, nor
- * is the reversal of a held-out answer, nor other digits that sort to a held-out answer.
+ * for the order of its parts: if {@code 37 + 91} is held out, {@code 91 + 37} is not trained on,
+ * nor is the reversal of a held-out answer, nor other digits that sort to a held-out answer.
  *
  * @param train mixed tasks
  * @param heldOut as many rows of each task, one task after the other

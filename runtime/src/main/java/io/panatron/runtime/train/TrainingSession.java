@@ -20,8 +20,8 @@ import java.time.LocalDateTime;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One run of {@code sft} or {@code pt} on one rank: opens what the configuration names, says what it
- * is about to do, trains, and leaves the run folder.
+ * One run of {@code sft} or {@code pt} on one rank: opens what the configuration names, says what
+ * it is about to do, trains, and leaves the run folder.
  */
 public final class TrainingSession {
   private final TrainingConfig config;
@@ -109,10 +109,7 @@ public final class TrainingSession {
                       stop)
                   .run(start);
           return new Outcome(
-              folder,
-              writer.lastFolder(),
-              end,
-              end.iteration() < settings.trainIterations());
+              folder, writer.lastFolder(), end, end.iteration() < settings.trainIterations());
         }
       }
     }

@@ -40,7 +40,13 @@ class QuickstartModelTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"37 + 91 =", "reverse kilom", "naïve — 中文 🦙", "users sort\r\n\t x", "user-sort sorted"})
+      strings = {
+        "37 + 91 =",
+        "reverse kilom",
+        "naïve — 中文 🦙",
+        "users sort\r\n\t x",
+        "user-sort sorted"
+      })
   void anyTextComesBackFromItsTokens(String text) {
     try (HfTokenizer tokenizer = HfTokenizer.open(folder)) {
       assertThat(tokenizer.decode(tokenizer.encode(text), false)).isEqualTo(text);

@@ -37,8 +37,7 @@ class TaskDataTest {
   }
 
   @Property(tries = 10)
-  void noHeldOutPromptOccursInTraining(
-      @ForAll @LongRange(min = 0, max = 0xFFFF_FFFFL) long seed) {
+  void noHeldOutPromptOccursInTraining(@ForAll @LongRange(min = 0, max = 0xFFFF_FFFFL) long seed) {
     TaskData data = TaskData.draw(seed, 7_000, 2_000, 100);
     Set<String> train = prompts(data.train());
     Set<String> heldOut = prompts(data.heldOut());
@@ -59,7 +58,8 @@ class TaskDataTest {
     for (TaskRow row : data.heldOut()) {
       String[] words = row.prompt().split(" ", -1);
       switch (row.task()) {
-        case ADDITION -> assertFalse(train.contains(words[2] + " + " + words[0] + " ="), row::prompt);
+        case ADDITION ->
+            assertFalse(train.contains(words[2] + " + " + words[0] + " ="), row::prompt);
         case REVERSAL -> assertFalse(train.contains("reverse " + row.answer()), row::prompt);
         case SORTING -> assertFalse(sorted.contains(row.answer()), row::prompt);
       }
@@ -115,7 +115,8 @@ class TaskDataTest {
                 .readTree(
                     """
                     {"messages": [{"role": "user", "content": "37 + 91 ="},
-                                  {"role": "assistant", "content": "128"}]}"""));
+                                  {"role": "assistant", "content": "128"}]}\
+                    """));
   }
 
   @Test
