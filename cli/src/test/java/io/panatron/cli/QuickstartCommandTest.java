@@ -62,7 +62,7 @@ class QuickstartCommandTest {
         .contains("Exact answers before training: 0.0 % (addition 0.0 %")
         .contains("Exact answers after training: ")
         .contains("./trainer generate --model " + onlyRun().resolve("run/checkpoint-3"));
-    String shown = out.toString().split("key-value cache\\):\\R")[1].split("\\R\\R")[0];
+    String shown = out.toString().split("key-value cache\\):\\R", -1)[1].split("\\R\\R", -1)[0];
     assertThat(shown.lines()).hasSize(5);
   }
 
@@ -92,7 +92,7 @@ class QuickstartCommandTest {
   @Test
   void theCommandLineItPrintsTrainsTheSameModelAgain() throws IOException {
     quickstart();
-    String printed = out.toString().split("as this command does it:\\R")[1].split("\\R\\R")[0];
+    String printed = out.toString().split("as this command does it:\\R", -1)[1].split("\\R\\R", -1)[0];
     List<String> words = List.of(printed.replace("\\\n", " ").strip().split("\\s+"));
     assertThat(words.getFirst()).isEqualTo("./trainer");
     Path again = save.resolve("again");
