@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * equal bits on any thread.
  *
  * <p>F32 products go to oneDNN's {@code sgemm}, which compiles nothing for a shape and is as fast
- * as its compiled primitives (docs/decisions/002). BF16 products exist where the processor
+ * as its compiled primitives (docs/decisions/005). BF16 products exist where the processor
  * multiplies BF16 itself; they run through compiled primitives, whose number {@link PrimitiveCache}
  * bounds.
  */

@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class PrimitiveCache implements AutoCloseable {
   /**
-   * A model has about ten kinds of products (four weights, three products each, some alike), each
-   * with at most ten token counts; and twice that for evaluation between training steps.
+   * A model has about a dozen kinds of products (four weights, three products each), of which a step meets a
+   * few token counts each. A product holds about 270 KiB.
    */
-  static final int CAPACITY = 256;
+  static final int CAPACITY = 128;
 
   private static final long SCRATCHPAD_ALIGNMENT = 64;
 
