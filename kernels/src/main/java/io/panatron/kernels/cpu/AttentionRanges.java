@@ -3,11 +3,12 @@ package io.panatron.kernels.cpu;
 import io.panatron.kernels.AttentionLayout;
 
 /**
- * The pieces of an attention gradient: for each sequence and key head, ranges of keys of about equal work.
+ * The pieces of an attention gradient: for each sequence and key head, ranges of keys of about
+ * equal work.
  *
- * <p>Short sequences have one range. A sequence that would keep one worker busy long after the others are
- * done is cut, at the price of one more copy of the query gradients that the range reaches: since the mask
- * is causal, those of the queries from the range's first key on.
+ * <p>Short sequences have one range. A sequence that would keep one worker busy long after the
+ * others are done is cut, at the price of one more copy of the query gradients that the range
+ * reaches: since the mask is causal, those of the queries from the range's first key on.
  *
  * <p>The cuts depend on lengths and heads only, so results do not depend on the number of threads.
  */
@@ -15,7 +16,9 @@ final class AttentionRanges {
   /** Pieces that a call should have, for an even load on a few cores. */
   private static final int WANTED_PIECES = 16;
 
-  /** More would hold more copies of the query gradients than the rest of the step has memory for. */
+  /**
+   * More would hold more copies of the query gradients than the rest of the step has memory for.
+   */
   private static final int MOST_RANGES = 8;
 
   /** Keys that a range should have, or the products are small. */
@@ -75,8 +78,9 @@ final class AttentionRanges {
   }
 
   /**
-   * The first key of a range: key {@code j} is seen by {@code length - j} queries, so equal work lies
-   * between {@code length (1 - sqrt(1 - range / ranges))} and the next; at the start of a query block.
+   * The first key of a range: key {@code j} is seen by {@code length - j} queries, so equal work
+   * lies between {@code length (1 - sqrt(1 - range / ranges))} and the next; at the start of a
+   * query block.
    */
   private static int cut(int length, int range, int ranges, int queryBlock) {
     if (range == ranges) {
@@ -122,7 +126,10 @@ final class AttentionRanges {
     return gradientElements;
   }
 
-  /** Where a piece's part of a query's gradient lies; the query is counted from its sequence's first. */
+  /**
+   * Where a piece's part of a query's gradient lies; the query is counted from its sequence's
+   * first.
+   */
   long queryGradient(int piece, int query) {
     return gradients[piece] + (long) (query - firstKeys[piece]) * shape.groupColumns();
   }

@@ -5,8 +5,8 @@ import io.panatron.kernels.Tensor;
 /**
  * The widths of one attention call and the blocks it is computed in.
  *
- * <p>A block has the rows of all query heads of a group, so that one product serves the group: row {@code
- * i * group + h} is head {@code h} of the block's query {@code i}.
+ * <p>A block has the rows of all query heads of a group, so that one product serves the group: row
+ * {@code i * group + h} is head {@code h} of the block's query {@code i}.
  *
  * @param queryHeads number of query heads
  * @param keyHeads number of key heads

@@ -8,12 +8,12 @@ import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Causal attention, block by block: scores of a block of queries against a block of keys by one product,
- * an online softmax over their rows, and a second product with the values.
+ * Causal attention, block by block: scores of a block of queries against a block of keys by one
+ * product, an online softmax over their rows, and a second product with the values.
  *
- * <p>A piece of work is one block of queries of one key head, which owns its rows of the result. Queries
- * are packed (and scaled, and widened) once for each piece; F32 keys and values are read in place, since
- * oneDNN packs them anyway.
+ * <p>A piece of work is one block of queries of one key head, which owns its rows of the result.
+ * Queries are packed (and scaled, and widened) once for each piece; F32 keys and values are read in
+ * place, since oneDNN packs them anyway.
  *
  * <p>Source: Dao, "FlashAttention-2", algorithm 1.
  */
@@ -58,7 +58,8 @@ final class CpuAttention {
           blocks.length / 2 * shape.keyHeads(),
           (worker, piece) -> {
             int block = piece / shape.keyHeads();
-            pass.new Block(
+            pass
+                .new Block(
                     worker,
                     blocks[2 * block],
                     blocks[2 * block + 1],
@@ -73,7 +74,9 @@ final class CpuAttention {
     }
   }
 
-  /** Pairs of sequence and first query, those with the most keys first so that no late one is long. */
+  /**
+   * Pairs of sequence and first query, those with the most keys first so that no late one is long.
+   */
   private static int[] blocksOf(AttentionLayout layout, int queryBlock) {
     int count = 0;
     int most = 0;
@@ -169,14 +172,42 @@ final class CpuAttention {
         int d = shape.headDim();
         long key = shape.keyPosition(firstKey + start, keyHead);
         engine.multiply(
-            worker, DType.F32, rows, count, d, false, address(packed), d, true, keys.at(key),
-            shape.keyStride(), false, address(scores), count);
+            worker,
+            DType.F32,
+            rows,
+            count,
+            d,
+            false,
+            address(packed),
+            d,
+            true,
+            keys.at(key),
+            shape.keyStride(),
+            false,
+            address(scores),
+            count);
         for (int row = 0; row < rows; row++) {
-          softmax(row, Math.clamp(seenByFirst + row / shape.group() - start, 0, count), count, start == 0);
+          softmax(
+              row,
+              Math.clamp(seenByFirst + row / shape.group() - start, 0, count),
+              count,
+              start == 0);
         }
         engine.multiply(
-            worker, DType.F32, rows, d, count, false, address(scores), count, false, values.at(key),
-            shape.keyStride(), start > 0, address(result), d);
+            worker,
+            DType.F32,
+            rows,
+            d,
+            count,
+            false,
+            address(scores),
+            count,
+            false,
+            values.at(key),
+            shape.keyStride(),
+            start > 0,
+            address(result),
+            d);
       }
 
       /** Turns the scores of a row into weights relative to the greatest score so far. */
@@ -212,8 +243,7 @@ final class CpuAttention {
           float sum = TileRows.get(memory, sums + row);
           long head = (long) firstQuery * shape.queryHeads() + (long) keyHead * shape.group();
           head += (long) (row / shape.group()) * shape.queryHeads() + row % shape.group();
-          TileRows.write(
-              out.dtype(), memory, result + (long) row * d, to, head * d, d, 1 / sum);
+          TileRows.write(out.dtype(), memory, result + (long) row * d, to, head * d, d, 1 / sum);
           double natural = TileRows.get(memory, maxima + row) * SoftmaxRows.LN_2 + Math.log(sum);
           TileRows.set(statistics, head, (float) natural);
         }

@@ -10,10 +10,10 @@ import java.lang.foreign.MemorySegment;
 /**
  * The gradient of {@link CpuAttention}: scores are computed again from the saved row statistics.
  *
- * <p>A piece of work is a range of keys of one sequence and key head ({@link AttentionRanges}): it owns the
- * gradients of its keys and values, and its own part of the query gradients, which are added up in the
- * order of the ranges. Queries and upstream gradients are packed once for all pieces, head group by head
- * group.
+ * <p>A piece of work is a range of keys of one sequence and key head ({@link AttentionRanges}): it
+ * owns the gradients of its keys and values, and its own part of the query gradients, which are
+ * added up in the order of the ranges. Queries and upstream gradients are packed once for all
+ * pieces, head group by head group.
  *
  * <p>Memory: four to eight times the queries in F32, whatever the lengths of the sequences.
  *
@@ -82,8 +82,17 @@ final class CpuAttentionBackward {
           ranges.count(),
           (worker, piece) ->
               new KeyRange(
-                      workers.engine(), worker, shape, layout, ranges, piece, keys, values, scratch,
-                      parts, queries)
+                      workers.engine(),
+                      worker,
+                      shape,
+                      layout,
+                      ranges,
+                      piece,
+                      keys,
+                      values,
+                      scratch,
+                      parts,
+                      queries)
                   .run(dk, dv));
       workers.run(
           TileSizes.count(queries, PACK_QUERIES),
@@ -153,8 +162,7 @@ final class CpuAttentionBackward {
     }
 
     /** Adds up the ranges' parts of one query's gradient. */
-    void unpack(
-        int query, AttentionLayout layout, AttentionRanges ranges, Tensor dq, float scale) {
+    void unpack(int query, AttentionLayout layout, AttentionRanges ranges, Tensor dq, float scale) {
       int columns = shape.groupColumns();
       int sequence = ranges.sequenceOf(query);
       int row = query - layout.queryStart(sequence);
@@ -256,16 +264,76 @@ final class CpuAttentionBackward {
       long row = packedRow + (long) query * group;
       long packed = scratch.address(parts.queries + row * d);
       long upstream = scratch.address(parts.upstream + row * d);
-      multiply(rows, count, d, false, packed, d, true, keyAddress, shape.keyStride(), false, scores, count);
-      multiply(rows, count, d, false, upstream, d, true, valueAddress, shape.keyStride(), false, scoreGradients, count);
+      multiply(
+          rows,
+          count,
+          d,
+          false,
+          packed,
+          d,
+          true,
+          keyAddress,
+          shape.keyStride(),
+          false,
+          scores,
+          count);
+      multiply(
+          rows,
+          count,
+          d,
+          false,
+          upstream,
+          d,
+          true,
+          valueAddress,
+          shape.keyStride(),
+          false,
+          scoreGradients,
+          count);
       for (int r = 0; r < rows; r++) {
         softmaxGradient(r, row + r, Math.clamp(query + r / group + 1 - key, 0, count), count);
       }
-      multiply(count, d, rows, true, scratch.address(scores), count, false, upstream, d, true, valueGradients, d);
-      multiply(count, d, rows, true, scratch.address(scoreGradients), count, false, packed, d, true, keyGradients, d);
+      multiply(
+          count,
+          d,
+          rows,
+          true,
+          scratch.address(scores),
+          count,
+          false,
+          upstream,
+          d,
+          true,
+          valueGradients,
+          d);
+      multiply(
+          count,
+          d,
+          rows,
+          true,
+          scratch.address(scoreGradients),
+          count,
+          false,
+          packed,
+          d,
+          true,
+          keyGradients,
+          d);
       boolean accumulate = key > ranges.firstKey(piece);
       long target = parts.queryGradients + ranges.queryGradient(piece, query);
-      multiply(rows, d, count, false, scratch.address(scoreGradients), count, false, keyAddress, shape.keyStride(), accumulate, target, d);
+      multiply(
+          rows,
+          d,
+          count,
+          false,
+          scratch.address(scoreGradients),
+          count,
+          false,
+          keyAddress,
+          shape.keyStride(),
+          accumulate,
+          target,
+          d);
     }
 
     private void softmaxGradient(int r, long row, int seen, int count) {
@@ -292,7 +360,13 @@ final class CpuAttentionBackward {
         long to = shape.keyPosition(firstKey + key + i, keyHead);
         // The packed queries carry a factor log2 e.
         TileRows.write(
-            dk.dtype(), memory, keyGradients + (long) i * d, toKeys, to, d, (float) SoftmaxRows.LN_2);
+            dk.dtype(),
+            memory,
+            keyGradients + (long) i * d,
+            toKeys,
+            to,
+            d,
+            (float) SoftmaxRows.LN_2);
         TileRows.write(dv.dtype(), memory, valueGradients + (long) i * d, toValues, to, d, 1);
       }
     }
@@ -311,8 +385,20 @@ final class CpuAttentionBackward {
         long c,
         long ldc) {
       engine.multiply(
-          worker, DType.F32, m, n, k, transposeA, a, lda, transposeB, b, ldb, accumulate,
-          scratch.address(c), ldc);
+          worker,
+          DType.F32,
+          m,
+          n,
+          k,
+          transposeA,
+          a,
+          lda,
+          transposeB,
+          b,
+          ldb,
+          accumulate,
+          scratch.address(c),
+          ldc);
     }
   }
 }

@@ -8,16 +8,16 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code y = x weight^T + bias} and its gradients, in tiles of the result: each tile is one-threaded
- * products on one worker.
+ * {@code y = x weight^T + bias} and its gradients, in tiles of the result: each tile is
+ * one-threaded products on one worker.
  *
- * <p>BF16 operands are widened to F32 scratch where the processor does not multiply BF16 itself: work of
- * the order of the operands, not of the product.
+ * <p>BF16 operands are widened to F32 scratch where the processor does not multiply BF16 itself:
+ * work of the order of the operands, not of the product.
  */
 final class CpuLinear {
   /**
-   * Tokens whose contributions a weight gradient takes at a time: a transposed operand is then packed from
-   * few memory pages, which is a quarter faster than taking all tokens at once.
+   * Tokens whose contributions a weight gradient takes at a time: a transposed operand is then
+   * packed from few memory pages, which is a quarter faster than taking all tokens at once.
    */
   static final int TOKEN_STEP = 128;
 
@@ -50,35 +50,31 @@ final class CpuLinear {
       boolean transposed,
       @Nullable Tensor bias,
       Tensor c) {
-    int m = c.shape().rows();
     int n = c.shape().columns();
     int k = a.shape().columns();
-    int tileRows = TileSizes.rows(m, n);
-    int tileColumns = TileSizes.columns(n);
+    TileGrid grid = TileGrid.of(c.shape().rows(), n);
+    boolean rounds = c.dtype() != DType.F32;
     CpuScratch.Plan plan = CpuScratch.plan("linear");
     long partA = plan.share(MatmulOperand.scratchElements(a, engine));
     long partB = plan.share(MatmulOperand.scratchElements(weight, engine));
     long partBias = plan.share(bias == null ? 0 : n);
-    boolean rounds = c.dtype() != DType.F32;
-    long partTile = plan.own(rounds ? (long) tileRows * tileColumns : 0);
+    long partTile = plan.own(rounds ? (long) grid.tileRows() * grid.tileColumns() : 0);
     try (CpuScratch scratch = plan.take(scope, workers.threads())) {
       MatmulOperand left = MatmulOperand.of(a, workers, scratch, partA);
       MatmulOperand right = MatmulOperand.of(weight, workers, scratch, partB);
-      if (bias != null) {
-        TileRows.read(bias.dtype(), HostMemory.of(bias), 0, scratch.segment(), partBias, n, 1);
-      }
       MemorySegment result = HostMemory.of(c);
-      int across = TileSizes.count(n, tileColumns);
+      MemorySegment memory = scratch.segment();
+      if (bias != null) {
+        TileRows.read(bias.dtype(), HostMemory.of(bias), 0, memory, partBias, n, 1);
+      }
       workers.run(
-          TileSizes.count(m, tileRows) * across,
+          grid.count(),
           (worker, piece) -> {
-            int row = piece / across * tileRows;
-            int column = piece % across * tileColumns;
-            int rows = Math.min(tileRows, m - row);
-            int columns = Math.min(tileColumns, n - column);
-            long first = (long) row * n + column;
-            MemorySegment tile = rounds ? scratch.segment() : result;
-            long position = rounds ? scratch.own(worker, partTile) : first;
+            int column = grid.firstColumn(piece);
+            int rows = grid.rowsOf(piece);
+            int columns = grid.columnsOf(piece);
+            MemorySegment tile = rounds ? memory : result;
+            long position = rounds ? scratch.own(worker, partTile) : grid.position(piece);
             long stride = rounds ? columns : n;
             engine.multiply(
                 worker,
@@ -87,7 +83,7 @@ final class CpuLinear {
                 columns,
                 k,
                 false,
-                left.at((long) row * k),
+                left.at((long) grid.firstRow(piece) * k),
                 k,
                 transposed,
                 right.at(transposed ? (long) column * k : column),
@@ -95,17 +91,14 @@ final class CpuLinear {
                 false,
                 tile.address() + position * Float.BYTES,
                 stride);
-            if (bias != null) {
-              long start = partBias + column;
-              for (int r = 0; r < rows; r++) {
-                TileRows.add(
-                    DType.F32, scratch.segment(), start, tile, position + r * stride, columns);
+            for (int r = 0; r < rows; r++) {
+              long row = position + r * stride;
+              if (bias != null) {
+                TileRows.add(DType.F32, memory, partBias + column, tile, row, columns);
               }
-            }
-            if (rounds) {
-              for (int r = 0; r < rows; r++) {
-                TileRows.write(
-                    c.dtype(), tile, position + r * stride, result, first + (long) r * n, columns, 1);
+              if (rounds) {
+                long to = grid.position(piece) + (long) r * n;
+                TileRows.write(c.dtype(), tile, row, result, to, columns, 1);
               }
             }
           });
@@ -118,37 +111,31 @@ final class CpuLinear {
     int tokens = x.shape().rows();
     int in = x.shape().columns();
     int out = dy.shape().columns();
-    int tileRows = TileSizes.rows(out, in);
-    int tileColumns = TileSizes.columns(in);
+    TileGrid grid = TileGrid.of(out, in);
     CpuScratch.Plan plan = CpuScratch.plan("linear");
     long partX = plan.share(MatmulOperand.scratchElements(x, engine));
     long partDy = plan.share(MatmulOperand.scratchElements(dy, engine));
     try (CpuScratch scratch = plan.take(scope, workers.threads())) {
       MatmulOperand left = MatmulOperand.of(dy, workers, scratch, partDy);
       MatmulOperand right = MatmulOperand.of(x, workers, scratch, partX);
-      int across = TileSizes.count(in, tileColumns);
       workers.run(
-          TileSizes.count(out, tileRows) * across,
+          grid.count(),
           (worker, piece) -> {
-            int row = piece / across * tileRows;
-            int column = piece % across * tileColumns;
-            int rows = Math.min(tileRows, out - row);
-            int columns = Math.min(tileColumns, in - column);
             for (int token = 0; token < tokens; token += TOKEN_STEP) {
               engine.multiply(
                   worker,
                   left.dtype(),
-                  rows,
-                  columns,
+                  grid.rowsOf(piece),
+                  grid.columnsOf(piece),
                   Math.min(TOKEN_STEP, tokens - token),
                   true,
-                  left.at((long) token * out + row),
+                  left.at((long) token * out + grid.firstRow(piece)),
                   out,
                   false,
-                  right.at((long) token * in + column),
+                  right.at((long) token * in + grid.firstColumn(piece)),
                   in,
                   true,
-                  dWeight.address() + Float.BYTES * ((long) row * in + column),
+                  dWeight.address() + Float.BYTES * grid.position(piece),
                   in);
             }
           });
@@ -170,8 +157,7 @@ final class CpuLinear {
           int column = piece * BIAS_STEP;
           int columns = Math.min(BIAS_STEP, out - column);
           for (int token = 0; token < tokens; token++) {
-            TileRows.add(
-                dy.dtype(), rows, (long) token * out + column, sums, column, columns);
+            TileRows.add(dy.dtype(), rows, (long) token * out + column, sums, column, columns);
           }
         });
   }

@@ -1,6 +1,5 @@
 package io.panatron.kernels.cpu;
 
-import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
@@ -10,15 +9,21 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cross-entropy of {@code x weight^T} against labels, and its gradients, holding the logits of a few
- * hundred tokens at a time. The passes over them are {@link CrossEntropyChunks}'.
+ * Cross-entropy of {@code x weight^T} against labels, and its gradients, holding the logits of a
+ * few hundred tokens at a time. The passes over them are {@link CrossEntropyChunks}'.
  */
 final class CpuLinearCrossEntropy {
   private final CpuWorkers workers;
+  private final CrossEntropyChunks.Limits limits;
   private int[] rows = new int[0];
 
   CpuLinearCrossEntropy(CpuWorkers workers) {
+    this(workers, CrossEntropyChunks.Limits.STANDARD);
+  }
+
+  CpuLinearCrossEntropy(CpuWorkers workers, CrossEntropyChunks.Limits limits) {
     this.workers = workers;
+    this.limits = limits;
   }
 
   /** See {@link io.panatron.kernels.Backend#linearCrossEntropyForward}. */
@@ -57,7 +62,7 @@ final class CpuLinearCrossEntropy {
     int count = collectRows(labels, weight.shape().rows());
     outputs.clear(x.shape().rows() > count);
     if (count > 0) {
-      CrossEntropyChunks.run(workers, scope, x, weight, labels, rows, count, outputs);
+      CrossEntropyChunks.run(workers, limits, scope, x, weight, labels, rows, count, outputs);
     }
   }
 

@@ -7,8 +7,8 @@ import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
- * F32 scratch memory of one operation, laid out by a {@link Plan} and then taken in one piece: parts
- * that the operation shares and parts of which each worker has its own.
+ * F32 scratch memory of one operation, laid out by a {@link Plan} and then taken in one piece:
+ * parts that the operation shares and parts of which each worker has its own.
  */
 final class CpuScratch implements AutoCloseable {
   /** Parts begin on a cache line of their own, so that workers do not slow each other down. */

@@ -6,31 +6,27 @@ import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One call of linear + cross-entropy: chunk by chunk of labelled tokens, the logits tile by tile of the
- * vocabulary, then the statistics of each row over the tiles, then the gradients tile by tile.
+ * One call of linear + cross-entropy: chunk by chunk of labelled tokens, the logits tile by tile of
+ * the vocabulary, then the statistics of each row over the tiles, then the gradients tile by tile.
  *
- * <p>Each logit is visited while its tile is in a core's cache: after the product its row's exponentials
- * replace it, relative to the greatest of its tile; before the gradient products one factor for each
- * row and tile makes them softmax times upstream gradient. So the exponential is taken once.
+ * <p>Each logit is visited while its tile is in a core's cache: after the product its row's
+ * exponentials replace it, relative to the greatest of its tile; before the gradient products one
+ * factor for each row and tile makes them softmax times upstream gradient. So the exponential is
+ * taken once.
  *
- * <p>A tile's logits lie together ([tokens, {@value #TILE}]): rows of the whole vocabulary's length would
- * be a power of two apart and compete for the same cache lines.
+ * <p>A tile's logits lie together ([tokens, {@value #TILE}]): rows of the whole vocabulary's length
+ * would be a power of two apart and compete for the same cache lines.
  */
 final class CrossEntropyChunks {
   /** Entries of the vocabulary in a tile. */
   private static final int TILE = 512;
 
-  /** Logits held at a time: 64 MiB. */
-  private static final long LOGITS = 16L << 20;
-
   private static final int MOST_TOKENS = 512;
   private static final int LEAST_TOKENS = 128;
-
-  /** Elements of a BF16 weight that are held widened at a time: 128 MiB. */
-  private static final long WIDENED = 32L << 20;
 
   /** Tokens and columns of the input gradient that one worker computes at a time. */
   private static final int INPUT_ROWS = 128;
@@ -64,8 +60,20 @@ final class CrossEntropyChunks {
   private int first;
   private int tokens;
 
+  /**
+   * How much memory a call may take.
+   *
+   * @param logits logits held at a time, if they suffice for {@value #LEAST_TOKENS} tokens
+   * @param widened elements of a BF16 weight held in F32 at a time, at least one tile's
+   */
+  record Limits(long logits, long widened) {
+    /** 64 MiB and 128 MiB. */
+    static final Limits STANDARD = new Limits(16L << 20, 32L << 20);
+  }
+
   private CrossEntropyChunks(
       CpuWorkers workers,
+      Limits limits,
       MemoryScope scope,
       Tensor weight,
       Tensor labels,
@@ -82,9 +90,8 @@ final class CrossEntropyChunks {
     hidden = weight.shape().columns();
     tiles = TileSizes.count(vocab, TILE);
     boolean widens = weight.dtype() != DType.F32;
-    panelTiles =
-        widens ? Math.clamp(WIDENED / ((long) TILE * hidden), 1, tiles) : tiles;
-    int most = Math.clamp(LOGITS / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
+    panelTiles = widens ? Math.clamp(limits.widened / ((long) TILE * hidden), 1, tiles) : tiles;
+    int most = Math.clamp(limits.logits / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
     capacity = TileSizes.even(count, most);
     CpuScratch.Plan plan = CpuScratch.plan("cross-entropy");
     inputs = plan.share((long) capacity * hidden);
@@ -103,6 +110,7 @@ final class CrossEntropyChunks {
    */
   static void run(
       CpuWorkers workers,
+      Limits limits,
       MemoryScope scope,
       Tensor x,
       Tensor weight,
@@ -111,7 +119,7 @@ final class CrossEntropyChunks {
       int count,
       CpuLinearCrossEntropy.Outputs outputs) {
     CrossEntropyChunks pass =
-        new CrossEntropyChunks(workers, scope, weight, labels, rows, count, outputs);
+        new CrossEntropyChunks(workers, limits, scope, weight, labels, rows, count, outputs);
     try (CpuScratch _ = pass.scratch) {
       for (int first = 0; first < count; first += pass.capacity) {
         pass.chunk(x, first, Math.min(pass.capacity, count - first));
@@ -207,8 +215,7 @@ final class CrossEntropyChunks {
           int end = Math.min(tokens, (piece + 1) * STATISTICS_ROWS);
           for (int r = piece * STATISTICS_ROWS; r < end; r++) {
             long to = inputs + (long) r * hidden;
-            TileRows.read(
-                x.dtype(), from, (long) rows[first + r] * hidden, memory, to, hidden, 1);
+            TileRows.read(x.dtype(), from, (long) rows[first + r] * hidden, memory, to, hidden, 1);
           }
         });
   }
@@ -296,11 +303,13 @@ final class CrossEntropyChunks {
     }
   }
 
-  /** Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight. */
+  /**
+   * Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight.
+   */
   private void weightGradientTile(int worker, int tile, Tensor dWeight) {
     int width = tileWidth(tile);
     long start = tileLogits(tile);
-    MemorySegment dLosses = HostMemory.of(java.util.Objects.requireNonNull(outputs.dLosses()));
+    MemorySegment dLosses = HostMemory.of(Objects.requireNonNull(outputs.dLosses()));
     for (int r = 0; r < tokens; r++) {
       long row = start + (long) r * width;
       float factor = TileRows.get(memory, maxima + (long) tile * capacity + r);

@@ -1,8 +1,8 @@
 package io.panatron.kernels.cpu;
 
 import io.panatron.bindings.onednn.ElementType;
-import io.panatron.bindings.onednn.MatmulDescription;
 import io.panatron.bindings.onednn.MathMode;
+import io.panatron.bindings.onednn.MatmulDescription;
 import io.panatron.bindings.onednn.MatmulPrimitive;
 import io.panatron.bindings.onednn.Matrix;
 import io.panatron.bindings.onednn.OneDnn;
@@ -14,14 +14,15 @@ import org.jspecify.annotations.Nullable;
  * Matrix products on the calling thread: {@code C = A B} or {@code C += A B}, of tiles that the cpu
  * backend hands to its workers.
  *
- * <p>Every matrix is row-major. A is [m, k], or [k, m] where it is transposed; B is [k, n], or [n, k];
- * C is [m, n]; rows are {@code lda}, {@code ldb}, {@code ldc} elements apart. The caller answers for
- * addresses. The order of the sums depends on the arguments alone, so equal calls give equal bits on
- * any thread.
+ * <p>Every matrix is row-major. A is [m, k], or [k, m] where it is transposed; B is [k, n], or [n,
+ * k]; C is [m, n]; rows are {@code lda}, {@code ldb}, {@code ldc} elements apart. The caller
+ * answers for addresses. The order of the sums depends on the arguments alone, so equal calls give
+ * equal bits on any thread.
  *
- * <p>F32 products go to oneDNN's {@code sgemm}, which compiles nothing for a shape and is as fast as its
- * compiled primitives (docs/decisions/002). BF16 products exist where the processor multiplies BF16
- * itself; they run through compiled primitives, whose number {@link PrimitiveCache} bounds.
+ * <p>F32 products go to oneDNN's {@code sgemm}, which compiles nothing for a shape and is as fast
+ * as its compiled primitives (docs/decisions/002). BF16 products exist where the processor
+ * multiplies BF16 itself; they run through compiled primitives, whose number {@link PrimitiveCache}
+ * bounds.
  */
 final class MatmulEngine implements AutoCloseable {
   private final OneDnn oneDnn;
@@ -91,9 +92,9 @@ final class MatmulEngine implements AutoCloseable {
   /**
    * One product; nothing happens where C is empty.
    *
-   * <p>Each distinct (m, n, k) of a BF16 product is compiled. So that varying token counts compile few of
-   * them, m is cut into powers of two, and so is k where A is transposed, which is the form of a weight
-   * gradient: there k counts tokens. n, and k elsewhere, are widths of the model.
+   * <p>Each distinct (m, n, k) of a BF16 product is compiled. So that varying token counts compile
+   * few of them, the extent that counts tokens is cut into powers of two: k where A is transposed,
+   * which is the form of a weight gradient, else m. The other extents are widths of the model.
    *
    * @param worker the number of the calling thread
    * @param inputs dtype of A and B, F32 or BF16; C is F32
@@ -126,7 +127,7 @@ final class MatmulEngine implements AutoCloseable {
       long right = b + Short.BYTES * (transposeB ? inner : inner * ldb);
       int rows;
       for (int row = 0; row < m; row += rows) {
-        rows = TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
+        rows = transposeA ? m : TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
         long left = a + Short.BYTES * (transposeA ? inner * lda + row : row * lda + inner);
         MatmulDescription product =
             bf16Product(

@@ -6,8 +6,8 @@ import static io.panatron.kernels.cpu.VectorMath.LANES;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * RMS norm and its gradient on rows that {@link RowAccess} read; a row may start at any place of a longer
- * array if its length is a multiple of the vector length.
+ * RMS norm and its gradient on rows that {@link RowAccess} read; a row may start at any place of a
+ * longer array if its length is a multiple of the vector length.
  */
 final class NormRows {
   private NormRows() {}
@@ -42,8 +42,8 @@ final class NormRows {
   }
 
   /**
-   * With {@code n = x rstd}: adds {@code dy n} to {@code sums} and turns {@code dy} into {@code rstd (dy
-   * weight - n mean(dy weight n))}. {@code x} becomes {@code n}.
+   * With {@code n = x rstd}: adds {@code dy n} to {@code sums} and turns {@code dy} into {@code
+   * rstd (dy weight - n mean(dy weight n))}. {@code x} becomes {@code n}.
    */
   static void gradient(
       float[] x,

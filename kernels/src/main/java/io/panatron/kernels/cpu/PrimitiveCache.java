@@ -10,16 +10,16 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The compiled products of one worker, the least recently used one making room when there are {@link
- * #CAPACITY}.
+ * The compiled products of one worker, the least recently used one making room when there are
+ * {@link #CAPACITY}.
  *
- * <p>All calls come from the worker's thread. oneDNN shares the machine code of equal products between
- * workers by itself, so a second worker's copy costs no compilation.
+ * <p>All calls come from the worker's thread. oneDNN shares the machine code of equal products
+ * between workers by itself, so a second worker's copy costs no compilation.
  */
 final class PrimitiveCache implements AutoCloseable {
   /**
-   * A model has about ten kinds of products (four weights, three products each, some alike), each with at
-   * most ten token counts; and twice that for evaluation between training steps.
+   * A model has about ten kinds of products (four weights, three products each, some alike), each
+   * with at most ten token counts; and twice that for evaluation between training steps.
    */
   static final int CAPACITY = 256;
 

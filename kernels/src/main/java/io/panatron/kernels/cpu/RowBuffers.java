@@ -1,8 +1,8 @@
 package io.panatron.kernels.cpu;
 
 /**
- * The rows in which each worker of a kernel computes; they grow to the longest row asked for and are kept
- * between calls.
+ * The rows in which each worker of a kernel computes; they grow to the longest row asked for and
+ * are kept between calls.
  */
 final class RowBuffers {
   /** Elements of a stretch of a long row: several of them lie in the L1 cache together. */
@@ -19,7 +19,10 @@ final class RowBuffers {
     rows = new float[threads][count][0];
   }
 
-  /** Makes all rows hold {@code n} elements and the rest of the last vector; not while a kernel runs. */
+  /**
+   * Makes all rows hold {@code n} elements and the rest of the last vector; not while a kernel
+   * runs.
+   */
   void reserve(int n) {
     int needed = RowAccess.padded(n);
     if (needed <= length) {

@@ -13,8 +13,8 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The pieces of a softmax over F32 rows. Where scores come multiplied by {@link #LOG2_E}, powers of two
- * take the place of exponentials, which saves a multiplication for each.
+ * The pieces of a softmax over F32 rows. Where scores come multiplied by {@link #LOG2_E}, powers of
+ * two take the place of exponentials, which saves a multiplication for each.
  */
 final class SoftmaxRows {
   static final float LOG2_E = 1.44269504f;
@@ -26,7 +26,8 @@ final class SoftmaxRows {
   /** Adding it leaves the nearest integer in the low bits: 1.5 * 2^23. */
   private static final float ROUNDING = 12582912f;
 
-  // 2^r on [-1/2, 1/2], interpolated at the Chebyshev nodes: relative error below 3e-9 before rounding.
+  // 2^r on [-1/2, 1/2], interpolated at the Chebyshev nodes: relative error below 3e-9 before
+  // rounding.
   private static final float C1 = 0.6931472067028323f;
   private static final float C2 = 0.2402265092228826f;
   private static final float C3 = 0.055503272266708814f;
@@ -55,7 +56,9 @@ final class SoftmaxRows {
     return (float) Math.exp(x * LN_2);
   }
 
-  /** The greatest of at least one element; NaN elements are passed over, the exponentials meet them. */
+  /**
+   * The greatest of at least one element; NaN elements are passed over, the exponentials meet them.
+   */
   static float max(MemorySegment x, long start, int count) {
     FloatVector first = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
     FloatVector second = first;
@@ -88,7 +91,7 @@ final class SoftmaxRows {
       store(power, x, start + i);
       sums = sums.add(power);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
       float power = exp2(get(x, start + i) - shift);
       set(x, start + i, power);
@@ -107,7 +110,7 @@ final class SoftmaxRows {
       store(power, x, start + i);
       sums = sums.add(power);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
       float power = (float) Math.exp(get(x, start + i) - shift);
       set(x, start + i, power);
@@ -117,16 +120,11 @@ final class SoftmaxRows {
   }
 
   /**
-   * The backward of a softmax row: {@code scores} becomes {@code p = 2^(scores - logSumExp)} and {@code
-   * gradients}, which hold {@code dp}, become {@code p (dp - delta)}.
+   * The backward of a softmax row: {@code scores} becomes {@code p = 2^(scores - logSumExp)} and
+   * {@code gradients}, which hold {@code dp}, become {@code p (dp - delta)}.
    */
   static void gradients(
-      MemorySegment memory,
-      long scores,
-      long gradients,
-      int count,
-      float logSumExp,
-      float delta) {
+      MemorySegment memory, long scores, long gradients, int count, float logSumExp, float delta) {
     FloatVector deltas = FloatVector.broadcast(FLOATS, delta);
     FloatVector shifts = FloatVector.broadcast(FLOATS, logSumExp);
     int i = 0;

@@ -19,7 +19,7 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>Positions are counted in elements of the segment's dtype.
  */
 final class TileRows {
-  static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> FLOATS = VectorMath.FLOATS;
   static final int LANES = FLOATS.length();
   static final ByteOrder ORDER = ByteOrder.nativeOrder();
   static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -140,8 +140,7 @@ final class TileRows {
 
   private static void setBf16(MemorySegment segment, long position, float value) {
     int bits = Float.floatToRawIntBits(value);
-    int rounded =
-        Float.isNaN(value) ? bits | 0x400000 : bits + 0x7FFF + ((bits >>> 16) & 1);
+    int rounded = Float.isNaN(value) ? bits | 0x400000 : bits + 0x7FFF + ((bits >>> 16) & 1);
     segment.set(SHORT, position * Short.BYTES, (short) (rounded >>> 16));
   }
 
@@ -173,7 +172,7 @@ final class TileRows {
     for (; i <= count - LANES; i += LANES) {
       sums = load(x, start + i).fma(load(y, other + i), sums);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
       sum = Math.fma(get(x, start + i), get(y, other + i), sum);
     }

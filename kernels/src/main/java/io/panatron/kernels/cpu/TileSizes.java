@@ -1,8 +1,8 @@
 package io.panatron.kernels.cpu;
 
 /**
- * How the cpu backend cuts a result matrix into tiles: as a function of its shape alone, so that results
- * do not depend on the number of threads.
+ * How the cpu backend cuts a result matrix into tiles: as a function of its shape alone, so that
+ * results do not depend on the number of threads.
  */
 final class TileSizes {
   /** Edge at which one-threaded products come within 3 % of the speed of large ones. */
@@ -14,7 +14,9 @@ final class TileSizes {
   /** Enough that a worker which is late by one tile does not hold up the others for long. */
   private static final int WANTED_TILES = 8;
 
-  /** Products run at full speed when rows are a multiple of this, the width of their inner kernel. */
+  /**
+   * Products run at full speed when rows are a multiple of this, the width of their inner kernel.
+   */
   private static final int GRAIN = 16;
 
   private TileSizes() {}
@@ -46,9 +48,9 @@ final class TileSizes {
   }
 
   /**
-   * The size of the piece that begins at {@code position} when {@code extent} is cut into the fewest
-   * powers of two of at most {@code most}, a power of two itself: whatever the extents, {@code log2(most)
-   * + 1} sizes occur.
+   * The size of the piece that begins at {@code position} when {@code extent} is cut into the
+   * fewest powers of two of at most {@code most}, a power of two itself: whatever the extents,
+   * {@code log2(most) + 1} sizes occur.
    */
   static int powerOfTwoAt(int position, int extent, int most) {
     return Math.min(most, Integer.highestOneBit(extent - position));

@@ -7,13 +7,16 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The platform threads of one rank: the rank's own thread and {@code threads - 1} workers, which run the
- * pieces of one kernel at a time.
+ * The platform threads of one rank: the rank's own thread and {@code threads - 1} workers, which
+ * run the pieces of one kernel at a time.
  *
- * <p>Which worker runs which piece depends on timing, so a piece must write only what its index owns.
+ * <p>Which worker runs which piece depends on timing, so a piece must write only what its index
+ * owns.
  */
 final class WorkerPool implements AutoCloseable {
-  /** Kernels follow each other within microseconds; parking sooner would cost a wake-up for each. */
+  /**
+   * Kernels follow each other within microseconds; parking sooner would cost a wake-up for each.
+   */
   private static final long SPIN_NANOS = 50_000;
 
   private final Thread[] workers;
@@ -23,6 +26,7 @@ final class WorkerPool implements AutoCloseable {
   private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;
   private int pieces;
+  private @Nullable Thread caller;
   private @Nullable Task task;
 
   /** One piece of a kernel. */
@@ -50,7 +54,8 @@ final class WorkerPool implements AutoCloseable {
   /**
    * @param threads how many threads work on a kernel, the caller's included; at least 1
    * @param onStart runs first on each worker thread
-   * @param onStop runs last on each worker thread, with the worker's number from 1; not on the caller's
+   * @param onStop runs last on each worker thread, with the worker's number from 1; not on the
+   *     caller's
    */
   WorkerPool(int threads, String name, Runnable onStart, IntConsumer onStop) {
     if (threads < 1) {
@@ -63,12 +68,11 @@ final class WorkerPool implements AutoCloseable {
           Thread.ofPlatform()
               .daemon()
               .name(name + "-" + worker)
-              .unstarted(
-                  () -> {
-                    onStart.run();
-                    serve(worker);
-                    onStop.accept(worker);
-                  });
+              .unstarted(() -> {
+                onStart.run();
+                serve(worker);
+                onStop.accept(worker);
+              });
     }
     for (Thread thread : workers) {
       thread.start();
@@ -80,8 +84,8 @@ final class WorkerPool implements AutoCloseable {
   }
 
   /**
-   * Runs {@code task} for the pieces {@code 0 .. count - 1} and returns when all are done. The first
-   * failure of a piece is thrown here; pieces not begun by then are skipped.
+   * Runs {@code task} for the pieces {@code 0 .. count - 1} and returns when all are done. The
+   * first failure of a piece is thrown here; pieces not begun by then are skipped.
    */
   void run(int count, Task work) {
     if (count <= 1 || workers.length == 0) {
@@ -90,6 +94,7 @@ final class WorkerPool implements AutoCloseable {
       }
       return;
     }
+    caller = Thread.currentThread();
     task = work;
     pieces = count;
     nextPiece.set(0);
@@ -99,9 +104,7 @@ final class WorkerPool implements AutoCloseable {
       LockSupport.unpark(worker);
     }
     drain(0, work, count);
-    while (runningWorkers.get() > 0) {
-      Thread.onSpinWait();
-    }
+    awaitWorkers();
     task = null;
     Throwable thrown = failure.getAndSet(null);
     if (thrown instanceof RuntimeException exception) {
@@ -149,7 +152,21 @@ final class WorkerPool implements AutoCloseable {
       if (work != null) {
         drain(worker, work, pieces);
       }
-      runningWorkers.decrementAndGet();
+      if (runningWorkers.decrementAndGet() == 0) {
+        LockSupport.unpark(caller);
+      }
+    }
+  }
+
+  /** Spins as long as a wake-up would take, then leaves the core to a worker or to the compiler. */
+  private void awaitWorkers() {
+    long spinUntil = System.nanoTime() + SPIN_NANOS;
+    while (runningWorkers.get() > 0) {
+      if (System.nanoTime() < spinUntil) {
+        Thread.onSpinWait();
+      } else {
+        LockSupport.park(this);
+      }
     }
   }
 

@@ -2,6 +2,9 @@ package io.panatron.runtime.observe;
 
 import java.io.Console;
 import java.io.PrintWriter;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.time.Duration;
 import java.util.Map;
 import java.util.stream.Collectors;
 import me.tongfei.progressbar.ProgressBar;
@@ -41,7 +44,7 @@ public final class ProgressDisplay implements AutoCloseable {
             .setTaskName("Train")
             .setStyle(ProgressBarStyle.ASCII)
             .setInitialMax(total)
-            .startsFrom(done, java.time.Duration.ZERO)
+            .startsFrom(done, Duration.ZERO)
             .setUpdateIntervalMillis(500)
             .build());
   }
@@ -70,7 +73,11 @@ public final class ProgressDisplay implements AutoCloseable {
 
   /** Eight significant digits are enough to read; the log file has them all. */
   private static String readable(Object value) {
-    return value instanceof Double number ? "%.8g".formatted(number) : String.valueOf(value);
+    if (!(value instanceof Double number) || !Double.isFinite(number)) {
+      return String.valueOf(value);
+    }
+    BigDecimal rounded = new BigDecimal(number).round(new MathContext(8)).stripTrailingZeros();
+    return Math.abs(rounded.scale()) > 12 ? rounded.toString() : rounded.toPlainString();
   }
 
   @Override
