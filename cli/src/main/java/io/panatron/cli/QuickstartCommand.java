@@ -180,9 +180,14 @@ final class QuickstartCommand implements Callable<Integer> {
           "  %-16s %-8s %s"
               .formatted(
                   answer.row().prompt(),
-                  answer.said(),
+                  printable(answer.said()),
                   answer.right() ? "right" : "wrong, it is " + answer.row().answer()));
     }
+  }
+
+  /** On one line, whatever a model says that has not learned yet. */
+  private static String printable(String said) {
+    return said.replaceAll("\\p{C}", "?");
   }
 
   private void showFiles(Layout layout, Path checkpoint) {
