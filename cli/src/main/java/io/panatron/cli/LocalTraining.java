@@ -25,7 +25,10 @@ final class LocalTraining implements TrainingRun {
                 + outcome.lastCheckpoint());
       } else {
         out.println(
-            "Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
+            (outcome.stopped()
+                    ? "Stopped before a step was done, at iteration %d"
+                    : "Nothing to train: iteration %d is the last")
+                .formatted(outcome.progress().iteration()));
       }
       return 0;
     } finally {
