@@ -1,5 +1,7 @@
 package io.panatron.cli;
 
+import io.panatron.kernels.OutOfDeviceMemoryException;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.StopRequest;
@@ -31,6 +33,8 @@ final class LocalTraining implements TrainingRun {
                 .formatted(outcome.progress().iteration()));
       }
       return 0;
+    } catch (OutOfDeviceMemoryException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     } finally {
       stop.finished();
     }

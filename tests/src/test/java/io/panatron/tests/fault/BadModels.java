@@ -69,6 +69,17 @@ final class BadModels {
             c -> c.put("vocab_size", Integer.MAX_VALUE),
             "vocab_size",
             "2147483647"),
+        model(
+            "a model larger than an address space",
+            m -> {
+              ObjectNode config = read(m, "config.json");
+              config.put("hidden_size", 65536).put("intermediate_size", 262144);
+              config.put("num_hidden_layers", 2000).remove("layer_types");
+              write(m, "config.json", config.toString());
+              Files.delete(m.resolve(WEIGHTS));
+            },
+            "bytes left for tensors",
+            "use a smaller model"),
         config("an epsilon of zero", c -> c.put("rms_norm_eps", 0), "rms_norm_eps"),
         config("another activation", c -> c.put("hidden_act", "gelu"), "hidden_act gelu"),
         config(
