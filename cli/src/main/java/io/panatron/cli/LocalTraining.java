@@ -1,5 +1,7 @@
 package io.panatron.cli;
 
+import io.panatron.kernels.OutOfDeviceMemoryException;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.StopRequest;
@@ -25,9 +27,14 @@ final class LocalTraining implements TrainingRun {
                 + outcome.lastCheckpoint());
       } else {
         out.println(
-            "Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
+            (outcome.stopped()
+                    ? "Stopped before a step was done, at iteration %d"
+                    : "Nothing to train: iteration %d is the last")
+                .formatted(outcome.progress().iteration()));
       }
       return 0;
+    } catch (OutOfDeviceMemoryException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     } finally {
       stop.finished();
     }

@@ -36,7 +36,7 @@ public final class HostDevice implements Device {
       throw new OutOfDeviceMemoryException(
           "the host has no "
               + bytes
-              + " bytes left for tensors; use a smaller micro batch or max_length",
+              + " bytes left for tensors; use a smaller model, micro batch or max_length",
           error);
     }
   }
