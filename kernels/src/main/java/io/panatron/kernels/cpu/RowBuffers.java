@@ -2,7 +2,8 @@ package io.panatron.kernels.cpu;
 
 /**
  * The rows in which each worker of a kernel computes; they grow to the longest row asked for and
- * are kept between calls.
+ * are kept between calls. Each ends with a spare vector, in which {@link NormRows} leaves the lanes
+ * of a sum.
  */
 final class RowBuffers {
   /** Elements of a stretch of a long row: several of them lie in the L1 cache together. */
@@ -30,7 +31,7 @@ final class RowBuffers {
     }
     for (float[][] own : rows) {
       for (int i = 0; i < own.length; i++) {
-        own[i] = new float[needed];
+        own[i] = new float[needed + VectorMath.LANES];
       }
     }
     length = needed;

@@ -109,4 +109,22 @@ final class VectorMath {
     folded = folded.add(folded.rearrange(ROTATE_1));
     return folded.lane(0);
   }
+
+  /**
+   * The sum of the lanes that {@code intoArray} left in {@code x}. For kernels with room for them:
+   * the compiler did not always inline {@link #sum} there, and its vectors went to the heap.
+   */
+  static float sumLanes(float[] x, int start) {
+    float a = x[start];
+    float b = x[start + 1];
+    float c = x[start + 2];
+    float d = x[start + 3];
+    for (int lane = 4; lane < LANES; lane += 4) {
+      a += x[start + lane];
+      b += x[start + lane + 1];
+      c += x[start + lane + 2];
+      d += x[start + lane + 3];
+    }
+    return (a + b) + (c + d);
+  }
 }

@@ -46,11 +46,12 @@ final class VectorMathTest {
 
   @Test
   void sumAddsEveryLaneOnce() {
-    float[] x = new float[LANES];
+    float[] x = new float[LANES + 1];
     for (int lane = 0; lane < LANES; lane++) {
-      x[lane] = 1 << lane;
+      x[lane + 1] = 1 << lane;
     }
-    assertThat(VectorMath.sum(FloatVector.fromArray(FLOATS, x, 0))).isEqualTo((1 << LANES) - 1);
+    assertThat(VectorMath.sumLanes(x, 1)).isEqualTo((1 << LANES) - 1);
+    assertThat(VectorMath.sum(FloatVector.fromArray(FLOATS, x, 1))).isEqualTo((1 << LANES) - 1);
   }
 
   private static float exp(float x) {
