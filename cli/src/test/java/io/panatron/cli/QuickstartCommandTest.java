@@ -37,8 +37,7 @@ class QuickstartCommandTest {
   }
 
   private int quickstart() {
-    return trainer(
-        "quickstart", "--save", save.toString(), "--seed", "5", "--device", "reference");
+    return trainer("quickstart", "--save", save.toString(), "--seed", "5", "--device", "reference");
   }
 
   /** What was printed between a heading and the next empty line. */
@@ -121,9 +120,17 @@ class QuickstartCommandTest {
     out.getBuffer().setLength(0);
     int status =
         trainer(
-            "generate", "--model", checkpoint, "--prompt_file",
+            "generate",
+            "--model",
+            checkpoint,
+            "--prompt_file",
             onlyRun().resolve("heldout.jsonl").toString(),
-            "--device", "reference", "--max_new_tokens", "3", "--format", "jsonl");
+            "--device",
+            "reference",
+            "--max_new_tokens",
+            "3",
+            "--format",
+            "jsonl");
     assertThat(status).as(err.toString()).isEqualTo(0);
     List<String> rows = out.toString().lines().toList();
     assertThat(rows).hasSize(6);
@@ -138,8 +145,13 @@ class QuickstartCommandTest {
     err.getBuffer().setLength(0);
     int status =
         trainer(
-            "generate", "--model", onlyRun().resolve("model").toString(),
-            "--prompt", "x", "--device", "reference");
+            "generate",
+            "--model",
+            onlyRun().resolve("model").toString(),
+            "--prompt",
+            "x",
+            "--device",
+            "reference");
     assertThat(status).isEqualTo(ErrorReport.USER_ERROR);
     assertThat(err.toString()).contains("holds no weights").hasLineCount(1);
   }
