@@ -79,7 +79,8 @@ final class ConfigFile {
     } catch (JsonProcessingException e) {
       int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
       throw new UserError(
-          "--config %s, line %d, is no valid YAML: %s.".formatted(file, line, JsonProblem.of(e)), e);
+          "--config %s, line %d, is no valid YAML: %s.".formatted(file, line, JsonProblem.of(e)),
+          e);
     } catch (NoSuchFileException e) {
       throw new UserError(
           "--config %s does not exist; give the path of a YAML file.".formatted(file), e);

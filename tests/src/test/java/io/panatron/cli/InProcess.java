@@ -16,7 +16,9 @@ public final class InProcess {
     StringWriter err = new StringWriter();
     int status =
         Main.run(
-            arguments.toArray(String[]::new), new PrintWriter(out, true), new PrintWriter(err, true));
+            arguments.toArray(String[]::new),
+            new PrintWriter(out, true),
+            new PrintWriter(err, true));
     return new Result(status, out.toString(), err.toString());
   }
 }

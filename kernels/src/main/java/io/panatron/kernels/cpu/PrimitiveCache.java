@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class PrimitiveCache implements AutoCloseable {
   /**
-   * A model has about a dozen kinds of products (four weights, three products each), of which a step meets a
-   * few token counts each. A product holds about 270 KiB.
+   * A model has about a dozen kinds of products (four weights, three products each), of which a
+   * step meets a few token counts each. A product holds about 270 KiB.
    */
   static final int CAPACITY = 128;
 

@@ -85,9 +85,7 @@ public final class BoundedJson {
       String where =
           at == null ? "" : " at line %d, column %d".formatted(at.getLineNr(), at.getColumnNr());
       throw new UserError(
-          "%s is not valid JSON%s: %s."
-              .formatted(name, where, JsonProblem.of(e)),
-          e);
+          "%s is not valid JSON%s: %s.".formatted(name, where, JsonProblem.of(e)), e);
     } catch (IOException e) {
       throw new UserError("%s cannot be read: %s.".formatted(name, FileFailure.reason(e)), e);
     }

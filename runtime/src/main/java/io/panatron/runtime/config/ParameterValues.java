@@ -169,9 +169,7 @@ final class ParameterValues {
       }
       return node;
     } catch (JsonProcessingException e) {
-      throw new ValueProblem(
-          "it needs JSON: " + JsonProblem.of(e),
-          e);
+      throw new ValueProblem("it needs JSON: " + JsonProblem.of(e), e);
     }
   }
 

@@ -72,8 +72,7 @@ public final class TrainStep {
     try {
       norm = optimizer.gradientNorm(scale);
     } catch (NonFiniteGradientException e) {
-      throw new NonFiniteLossException(
-          where(iteration) + e.getMessage() + ADVICE);
+      throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
     }
     optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     return new StepResult(lossSum, targets, tokens, norm, learningRate);

@@ -137,11 +137,7 @@ public final class TrainingSession {
 
   private TrainStep step(LoadedModel model, Optimizer optimizer) {
     return new TrainStep(
-        rank,
-        model.network(),
-        optimizer,
-        config.batches().perTokenLoss(),
-        config.checkMemory());
+        rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
   }
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {

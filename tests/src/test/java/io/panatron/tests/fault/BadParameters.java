@@ -32,7 +32,12 @@ final class BadParameters {
             "tensor_model_parallel_size",
             2,
             "--tensor_model_parallel_size"),
-        set("a GPU that is not supported yet", "device", "cuda", "--device cuda", "what works is auto, cpu"),
+        set(
+            "a GPU that is not supported yet",
+            "device",
+            "cuda",
+            "--device cuda",
+            "what works is auto, cpu"),
         set("float16 arithmetic", "fp16", true, "--fp16"),
         set("a shard size that is none", "max_shard_size", "huge", "--max_shard_size", "huge"),
         set("an unknown loss mask", "loss_scale", "some", "--loss_scale", "some"),
@@ -45,8 +50,7 @@ final class BadParameters {
             "multiple"),
         BadInput.of(
             "epochs that do not fill a batch",
-            folder ->
-                BadInput.good(folder).with("max_epochs", 1).with("global_batch_size", 64),
+            folder -> BadInput.good(folder).with("max_epochs", 1).with("global_batch_size", 64),
             "16 samples",
             "--global_batch_size of 64",
             "raise --max_epochs"),
@@ -138,8 +142,13 @@ final class BadParameters {
 
   private static List<BadInput> configFiles() {
     return List.of(
-        yaml("a configuration file that is broken", "lr: [1\nsave: x\n", "config.yaml, line 2", "expected"),
-        yaml("a misspelt name in a file", "micro_batchsize: 1\n", "micro_batch_size", "config.yaml"),
+        yaml(
+            "a configuration file that is broken",
+            "lr: [1\nsave: x\n",
+            "config.yaml, line 2",
+            "expected"),
+        yaml(
+            "a misspelt name in a file", "micro_batchsize: 1\n", "micro_batch_size", "config.yaml"),
         yaml("a value of a wrong type in a file", "train_iters: soon\n", "train_iters", "soon"),
         yaml("a file that is a list", "- lr\n- 1\n", "config.yaml", "name: value"),
         yaml("a name given twice in a file", "lr: 1\nlr: 2\n", "config.yaml", "lr"),

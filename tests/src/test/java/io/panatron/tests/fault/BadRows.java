@@ -30,8 +30,9 @@ final class BadRows {
             "use system, user or assistant"),
         row(
             "a system message in the middle",
-            GOOD.replace("{\"role\": \"assistant\"", "{\"role\": \"system\", \"content\": \"s\"},"
-                + " {\"role\": \"assistant\""),
+            GOOD.replace(
+                "{\"role\": \"assistant\"",
+                "{\"role\": \"system\", \"content\": \"s\"}," + " {\"role\": \"assistant\""),
             "rows.jsonl:2",
             "only the first"),
         row(

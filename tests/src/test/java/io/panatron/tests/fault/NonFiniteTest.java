@@ -30,8 +30,7 @@ class NonFiniteTest {
       WeightFile.setFloat(weights, tensor, element, value);
     }
 
-    InProcess.Result result =
-        TrainingCall.into(folder.resolve("out")).with("model", model).run();
+    InProcess.Result result = TrainingCall.into(folder.resolve("out")).with("model", model).run();
 
     assertOneSentence(result, "iteration 1, rank 0", "loss of token", "micro-batch 0");
     assertThat(folder.resolve("out/checkpoint-1")).doesNotExist();

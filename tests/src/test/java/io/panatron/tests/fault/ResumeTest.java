@@ -14,7 +14,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What {@code --load} takes over, and that it is all that a run needs to go on as if nothing was. */
+/**
+ * What {@code --load} takes over, and that it is all that a run needs to go on as if nothing was.
+ */
 class ResumeTest {
   @TempDir Path folder;
 
@@ -37,14 +39,17 @@ class ResumeTest {
             .with("save_interval", 4);
     trained(whole);
     TrainingCall rest =
-        whole.with("save", folder.resolve("rest")).with("load", whole.save().resolve("checkpoint-4"));
+        whole
+            .with("save", folder.resolve("rest"))
+            .with("load", whole.save().resolve("checkpoint-4"));
 
     InProcess.Result result = trained(rest);
 
     assertThat(result.out()).contains("at iteration 4, 16 samples consumed");
     Map<Integer, String> rows = RunFiles.log(rest.save());
     assertThat(rows).isEqualTo(RunFiles.logFrom(whole.save(), 5)).isNotEmpty();
-    assertThat(rows.keySet()).isEqualTo(logInterval == 1 ? java.util.Set.of(5, 6, 7, 8) : java.util.Set.of(6, 8));
+    assertThat(rows.keySet())
+        .isEqualTo(logInterval == 1 ? java.util.Set.of(5, 6, 7, 8) : java.util.Set.of(6, 8));
     RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
   }
 
@@ -61,8 +66,11 @@ class ResumeTest {
     InProcess.Result result = trained(second);
     // The same weights as --model: the log starts at 1 and no moment is left over.
     TrainingCall asModel =
-        into("as-model").with("torch_dtype", "bfloat16").with("load", checkpoint(first, 8))
-            .with("finetune", true).with("model", checkpoint(first, 8));
+        into("as-model")
+            .with("torch_dtype", "bfloat16")
+            .with("load", checkpoint(first, 8))
+            .with("finetune", true)
+            .with("model", checkpoint(first, 8));
     trained(asModel);
 
     assertThat(result.out()).contains("starting at iteration 0");
@@ -189,8 +197,7 @@ class ResumeTest {
 
     InProcess.Result result = trained(rest);
 
-    List<String> warnings =
-        result.out().lines().filter(line -> line.contains("damaged")).toList();
+    List<String> warnings = result.out().lines().filter(line -> line.contains("damaged")).toList();
     assertThat(warnings).hasSize(1);
     assertThat(warnings.getFirst()).contains("checkpoint-8", file, "checkpoint-6 is used instead");
     assertThat(result.out()).contains("at iteration 6");
@@ -224,7 +231,9 @@ class ResumeTest {
     TrainingCall whole = into("whole");
     trained(whole);
     TrainingCall again =
-        into("again").with("load", folder.resolve("gone")).with("exit_on_missing_checkpoint", false);
+        into("again")
+            .with("load", folder.resolve("gone"))
+            .with("exit_on_missing_checkpoint", false);
 
     InProcess.Result result = trained(again);
 

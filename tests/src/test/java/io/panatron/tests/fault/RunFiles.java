@@ -66,8 +66,11 @@ final class RunFiles {
   }
 
   private static List<String> names(Path checkpoint) {
-    return List.of("model.safetensors", "state/parameters.safetensors",
-            "state/optimizer.safetensors", "state/trainer_state.json")
+    return List.of(
+            "model.safetensors",
+            "state/parameters.safetensors",
+            "state/optimizer.safetensors",
+            "state/trainer_state.json")
         .stream()
         .filter(name -> Files.exists(checkpoint.resolve(name)))
         .toList();

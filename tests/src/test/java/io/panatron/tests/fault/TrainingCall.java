@@ -56,11 +56,10 @@ record TrainingCall(String command, Map<String, String> options) {
 
   List<String> arguments() {
     List<String> arguments = new ArrayList<>(List.of(command));
-    options.forEach(
-        (name, value) -> {
-          arguments.add("--" + name);
-          arguments.add(value);
-        });
+    options.forEach((name, value) -> {
+      arguments.add("--" + name);
+      arguments.add(value);
+    });
     return arguments;
   }
 
