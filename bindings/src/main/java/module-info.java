@@ -7,5 +7,6 @@ module io.panatron.bindings {
   exports io.panatron.bindings.onednn to
       io.panatron.kernels;
   exports io.panatron.bindings.posix to
-      io.panatron.cli;
+      io.panatron.cli,
+      io.panatron.kernels;
 }

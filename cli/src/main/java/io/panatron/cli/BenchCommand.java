@@ -27,8 +27,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = "Time training steps on random tokens; prints one JSON line.")
 final class BenchCommand implements Callable<Integer> {
-  @Spec
-  @Nullable CommandSpec spec;
+  @Spec @Nullable CommandSpec spec;
 
   @Option(names = "--model", required = true, description = "Model folder; weights optional.")
   Path model = Path.of(".");

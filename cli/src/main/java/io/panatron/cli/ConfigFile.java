@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.panatron.runtime.JsonProblem;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.GivenValue;
 import io.panatron.runtime.config.Parameter;
@@ -77,9 +78,9 @@ final class ConfigFile {
       return yaml.readTree(Files.readString(path));
     } catch (JsonProcessingException e) {
       int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-      String problem = e.getOriginalMessage().lines().findFirst().orElse("it is malformed");
       throw new UserError(
-          "--config %s, line %d, is no valid YAML: %s.".formatted(file, line, problem), e);
+          "--config %s, line %d, is no valid YAML: %s.".formatted(file, line, JsonProblem.of(e)),
+          e);
     } catch (NoSuchFileException e) {
       throw new UserError(
           "--config %s does not exist; give the path of a YAML file.".formatted(file), e);

@@ -2,8 +2,11 @@ package io.panatron.cli;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.BackendUnavailableException;
+import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.backends.Backends;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.observe.AllocationEvent;
+import io.panatron.runtime.parallel.RankContext;
 import org.jspecify.annotations.Nullable;
 
 /** Opens the backend that {@code --device} and {@code --threads} ask for. */
@@ -26,6 +29,16 @@ final class DeviceChoice {
               "--device cuda is not supported yet; use --device cpu, or leave it out.");
       default -> throw new UserError("--device " + device + " is unknown");
     };
+  }
+
+  /**
+   * Opens the only rank of a run, with its memory.
+   *
+   * @throws UserError if the device is not there
+   */
+  static RankContext openRank(String device, @Nullable Integer threads) {
+    Backend backend = open(device, threads);
+    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
   }
 
   private static Backend cpu(@Nullable Integer threads) {

@@ -30,6 +30,7 @@ final class ErrorReport {
     CommandLine command = failure.getCommandLine();
     String message =
         failure instanceof UnmatchedArgumentException unmatched
+                && !unmatched.getUnmatched().isEmpty()
             ? unmatched(command, unmatched.getUnmatched(), List.of(args))
             : String.valueOf(failure.getMessage());
     print(command.getErr(), message);

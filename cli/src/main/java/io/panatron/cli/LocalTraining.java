@@ -1,9 +1,8 @@
 package io.panatron.cli;
 
-import io.panatron.kernels.Backend;
-import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.OutOfDeviceMemoryException;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ParsedArguments;
-import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.StopRequest;
 import io.panatron.runtime.train.TrainingConfig;
@@ -17,7 +16,8 @@ final class LocalTraining implements TrainingRun {
     TrainingConfig config = TrainingConfig.of(arguments);
     StopRequest stop = new StopRequest();
     stop.listenToSignals();
-    try (RankContext rank = open(arguments)) {
+    try (RankContext rank =
+        DeviceChoice.openRank(arguments.text("device"), arguments.integerOrNull("threads"))) {
       TrainingSession.Outcome outcome = new TrainingSession(config, rank, out, stop).run();
       if (outcome.lastCheckpoint() != null) {
         out.println(
@@ -27,17 +27,16 @@ final class LocalTraining implements TrainingRun {
                 + outcome.lastCheckpoint());
       } else {
         out.println(
-            "Nothing to train: iteration " + outcome.progress().iteration() + " is the last");
+            (outcome.stopped()
+                    ? "Stopped before a step was done, at iteration %d"
+                    : "Nothing to train: iteration %d is the last")
+                .formatted(outcome.progress().iteration()));
       }
       return 0;
+    } catch (OutOfDeviceMemoryException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     } finally {
       stop.finished();
     }
-  }
-
-  private static RankContext open(ParsedArguments arguments) {
-    Backend backend =
-        DeviceChoice.open(arguments.text("device"), arguments.integerOrNull("threads"));
-    return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
   }
 }

@@ -20,8 +20,10 @@ public final class Main {
   static int run(String[] args, PrintWriter out, PrintWriter err) {
     try {
       SelfLaunch.ensureVectorApi();
-      return new TrainerCommandLine(
-              new LocalTraining(), List.of(new BenchCommand()), out, err).execute(args);
+      TrainingRun training = new LocalTraining();
+      List<?> further =
+          List.of(new QuickstartCommand(training), new GenerateCommand(), new BenchCommand());
+      return new TrainerCommandLine(training, further, out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());
       return ErrorReport.USER_ERROR;

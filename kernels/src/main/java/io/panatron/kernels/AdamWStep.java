@@ -3,9 +3,9 @@ package io.panatron.kernels;
 /**
  * The scalars of one AdamW update.
  *
- * <p>With {@code g = gradientScale * grad}: {@code p *= 1 - learningRate * weightDecay};
- * {@code m = beta1 m + (1 - beta1) g}; {@code v = beta2 v + (1 - beta2) g^2};
- * {@code p -= learningRate / (1 - beta1^step) * m / (sqrt(v / (1 - beta2^step)) + epsilon)}.
+ * <p>With {@code g = gradientScale * grad}: {@code p *= 1 - learningRate * weightDecay}; {@code m =
+ * beta1 m + (1 - beta1) g}; {@code v = beta2 v + (1 - beta2) g^2}; {@code p -= learningRate / (1 -
+ * beta1^step) * m / (sqrt(v / (1 - beta2^step)) + epsilon)}.
  *
  * <p>Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", algorithm 2.
  *

@@ -7,9 +7,9 @@ import java.util.Arrays;
  * queries {@code queryStarts[s] .. queryStarts[s+1]} and the {@code keyLengths[s]} keys from row
  * {@code keyStarts[s]}.
  *
- * <p>Attention is causal and aligned at the end: query {@code i} of a sequence with {@code n} queries
- * and {@code m >= n} keys sees the keys {@code 0 .. i + m - n}. Training has {@code m == n}; decoding
- * with a key-value cache has few queries and many keys.
+ * <p>Attention is causal and aligned at the end: query {@code i} of a sequence with {@code n}
+ * queries and {@code m >= n} keys sees the keys {@code 0 .. i + m - n}. Training has {@code m ==
+ * n}; decoding with a key-value cache has few queries and many keys.
  */
 public final class AttentionLayout {
   private final int[] queryStarts;

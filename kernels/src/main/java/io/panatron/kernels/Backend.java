@@ -6,15 +6,15 @@ import org.jspecify.annotations.Nullable;
  * The coarse operations a device performs, each forward with its backward beside it.
  *
  * <p><b>Dtypes</b>: activations and parameters share one compute dtype {@code C}; {@code A} is its
- * {@link DType#accumulator()}: row statistics, losses, and all parameter gradients are {@code A}. The
- * reference backend takes F64 and F32; the cpu backend takes F32 and BF16.
+ * {@link DType#accumulator()}: row statistics, losses, and all parameter gradients are {@code A}.
+ * The reference backend takes F64 and F32; the cpu backend takes F32 and BF16.
  *
- * <p><b>Writes</b>: outputs and activation gradients are overwritten, parameter gradients
- * ({@code d...Weight}, {@code dBias}, {@code dTable}) are accumulated into. Outputs may not alias inputs
+ * <p><b>Writes</b>: outputs and activation gradients are overwritten, parameter gradients ({@code
+ * d...Weight}, {@code dBias}, {@code dTable}) are accumulated into. Outputs may not alias inputs
  * unless the operation says so. Uninitialised outputs are fine.
  *
- * <p><b>Order</b>: calls take effect in the order in which one thread makes them; a backend serves one
- * thread. {@code scratch} lends temporaries for the duration of the call.
+ * <p><b>Order</b>: calls take effect in the order in which one thread makes them; a backend serves
+ * one thread. {@code scratch} lends temporaries for the duration of the call.
  *
  * <p><b>Determinism</b>: the same inputs give the same bits, whatever the number of threads does in
  * time. <b>Errors</b>: wrong shapes or dtypes throw {@link IllegalArgumentException} naming them.
@@ -34,7 +34,10 @@ public interface Backend extends AutoCloseable {
   /** {@code to = from}, converting between F64, F32, BF16 and F16, rounding to nearest even. */
   void copy(Tensor from, Tensor to);
 
-  /** {@code into += x}; same element count; {@code into} has the dtype of {@code x} or its accumulator. */
+  /**
+   * {@code into += x}; same element count; {@code into} has the dtype of {@code x} or its
+   * accumulator.
+   */
   void add(Tensor x, Tensor into);
 
   /** {@code x *= factor}. */
@@ -51,12 +54,14 @@ public interface Backend extends AutoCloseable {
   /**
    * {@code y = x weight^T + bias}.
    *
-   * <p><b>Shapes</b>: x: [tokens, in] C; weight: [out, in] C; bias: [out] C; y: [tokens, out] C, or A.
+   * <p><b>Shapes</b>: x: [tokens, in] C; weight: [out, in] C; bias: [out] C; y: [tokens, out] C, or
+   * A.
    */
-  void linearForward(
-      MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y);
+  void linearForward(MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y);
 
-  /** {@code dx = dy weight}. Shapes: dy: [tokens, out] C; weight: [out, in] C; dx: [tokens, in] C. */
+  /**
+   * {@code dx = dy weight}. Shapes: dy: [tokens, out] C; weight: [out, in] C; dx: [tokens, in] C.
+   */
   void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx);
 
   /**
@@ -69,19 +74,26 @@ public interface Backend extends AutoCloseable {
 
   // ---- embedding ------------------------------------------------------------------------------
 
-  /** {@code y[t] = table[ids[t]]}. Shapes: ids: [tokens] I32; table: [vocab, hidden] C; y: [tokens, hidden] C. */
+  /**
+   * {@code y[t] = table[ids[t]]}. Shapes: ids: [tokens] I32; table: [vocab, hidden] C; y: [tokens,
+   * hidden] C.
+   */
   void embeddingForward(Tensor ids, Tensor table, Tensor y);
 
-  /** {@code dTable[ids[t]] += dy[t]} in token order. Shapes: dy: [tokens, hidden] C; dTable: [vocab, hidden] A. */
+  /**
+   * {@code dTable[ids[t]] += dy[t]} in token order. Shapes: dy: [tokens, hidden] C; dTable: [vocab,
+   * hidden] A.
+   */
   void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable);
 
   // ---- residual addition and RMS norm ---------------------------------------------------------
 
   /**
-   * {@code sum = x + delta}; {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}; {@code y = sum rstd weight}.
+   * {@code sum = x + delta}; {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}; {@code y = sum rstd
+   * weight}.
    *
-   * <p>Without {@code delta}, {@code sum} is null too and stands for {@code x}. {@code sum} may alias
-   * {@code x} or {@code delta}. The norm is taken of the sum as rounded to C.
+   * <p>Without {@code delta}, {@code sum} is null too and stands for {@code x}. {@code sum} may
+   * alias {@code x} or {@code delta}. The norm is taken of the sum as rounded to C.
    *
    * <p><b>Shapes</b>: x, delta, sum, y: [tokens, hidden] C; weight: [hidden] C; rstd: [tokens] A.
    * Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", equation 4.
@@ -116,13 +128,13 @@ public interface Backend extends AutoCloseable {
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
 
   /**
-   * Splits a fused projection into heads, normalises each query and key head by its RMS (if weights are
-   * given) and rotates it by its position.
+   * Splits a fused projection into heads, normalises each query and key head by its RMS (if weights
+   * are given) and rotates it by its position.
    *
-   * <p><b>Shapes</b>: qkv: [tokens, geometry.fusedColumns] C; positions: [tokens] I32, below
-   * {@code rotary.positions()}; queryWeight, keyWeight: [headDim] C or both null; q: [tokens, queryHeads,
-   * headDim] C; k, v: [tokens, keyValueHeads, headDim] C; rstd: [tokens, queryHeads + keyValueHeads] A,
-   * null without weights.
+   * <p><b>Shapes</b>: qkv: [tokens, geometry.fusedColumns] C; positions: [tokens] I32, below {@code
+   * rotary.positions()}; queryWeight, keyWeight: [headDim] C or both null; q: [tokens, queryHeads,
+   * headDim] C; k, v: [tokens, keyValueHeads, headDim] C; rstd: [tokens, queryHeads +
+   * keyValueHeads] A, null without weights.
    */
   void splitHeadsForward(
       Tensor qkv,
@@ -161,12 +173,12 @@ public interface Backend extends AutoCloseable {
   // ---- attention --------------------------------------------------------------------------------
 
   /**
-   * {@code out = softmax(scale q k^T, causal within each sequence) v}; query head {@code h} reads key
-   * head {@code h / groupSize}. The scores are never stored whole.
+   * {@code out = softmax(scale q k^T, causal within each sequence) v}; query head {@code h} reads
+   * key head {@code h / groupSize}. The scores are never stored whole.
    *
-   * <p><b>Shapes</b>: q, out: [queries, queryHeads, headDim] C; k, v: [keys, keyValueHeads, headDim] C;
-   * logSumExp: [queries, queryHeads] A, the natural logarithm of each row's sum of exponentials of the
-   * scaled scores. Source: Dao, "FlashAttention-2", algorithm 1.
+   * <p><b>Shapes</b>: q, out: [queries, queryHeads, headDim] C; k, v: [keys, keyValueHeads,
+   * headDim] C; logSumExp: [queries, queryHeads] A, the natural logarithm of each row's sum of
+   * exponentials of the scaled scores. Source: Dao, "FlashAttention-2", algorithm 1.
    */
   void attentionForward(
       MemoryScope scratch,
@@ -178,7 +190,10 @@ public interface Backend extends AutoCloseable {
       Tensor out,
       Tensor logSumExp);
 
-  /** Gradient of {@link #attentionForward}; needs as many keys as queries. Source: the same, algorithm 2. */
+  /**
+   * Gradient of {@link #attentionForward}; needs as many keys as queries. Source: the same,
+   * algorithm 2.
+   */
   void attentionBackward(
       MemoryScope scratch,
       Tensor q,
@@ -207,21 +222,19 @@ public interface Backend extends AutoCloseable {
   // ---- linear + cross-entropy -------------------------------------------------------------------
 
   /**
-   * {@code losses[t] = logSumExp[t] - (x weight^T)[t, labels[t]]}, in pieces that never hold all logits.
-   * A label below 0 is ignored: its loss is 0 and its logits are not computed.
+   * {@code losses[t] = logSumExp[t] - (x weight^T)[t, labels[t]]}, in pieces that never hold all
+   * logits. A label below 0 is ignored: its loss is 0 and its logits are not computed.
    *
-   * <p><b>Shapes</b>: x: [tokens, hidden] C; weight: [vocab, hidden] C; labels: [tokens] I32; losses,
-   * logSumExp: [tokens] A.
+   * <p><b>Shapes</b>: x: [tokens, hidden] C; weight: [vocab, hidden] C; labels: [tokens] I32;
+   * losses, logSumExp: [tokens] A.
    */
   void linearCrossEntropyForward(
-      MemoryScope scratch,
-      Tensor x,
-      Tensor weight,
-      Tensor labels,
-      Tensor losses,
-      Tensor logSumExp);
+      MemoryScope scratch, Tensor x, Tensor weight, Tensor labels, Tensor losses, Tensor logSumExp);
 
-  /** Gradient of {@link #linearCrossEntropyForward}, computing the logits again. dLosses: [tokens] A. */
+  /**
+   * Gradient of {@link #linearCrossEntropyForward}, computing the logits again. dLosses: [tokens]
+   * A.
+   */
   void linearCrossEntropyBackward(
       MemoryScope scratch,
       Tensor x,
@@ -249,8 +262,8 @@ public interface Backend extends AutoCloseable {
   // ---- optimizer --------------------------------------------------------------------------------
 
   /**
-   * One AdamW update in one pass. All A of equal element count; {@code model}, if given, receives the
-   * updated parameter rounded to its dtype.
+   * One AdamW update in one pass. All A of equal element count; {@code model}, if given, receives
+   * the updated parameter rounded to its dtype.
    */
   void adamW(
       AdamWStep step,

@@ -1,8 +1,8 @@
 package io.panatron.kernels;
 
 /**
- * Collectives among the ranks of one group. Every rank of the group calls the same collectives in the
- * same order with tensors of the same shape and dtype.
+ * Collectives among the ranks of one group. Every rank of the group calls the same collectives in
+ * the same order with tensors of the same shape and dtype.
  */
 public interface Communicator extends AutoCloseable {
   /** This rank's place in the group, from 0. */

@@ -29,8 +29,8 @@ public enum DType {
   }
 
   /**
-   * The type in which sums over this type are kept: parameter gradients, per-row statistics, losses.
-   * F64 for F64, else F32.
+   * The type in which sums over this type are kept: parameter gradients, per-row statistics,
+   * losses. F64 for F64, else F32.
    */
   public DType accumulator() {
     return this == F64 ? F64 : F32;

@@ -3,10 +3,10 @@ package io.panatron.kernels;
 /**
  * Cosines and sines of the rotary angles, and the widths they act on.
  *
- * <p><b>Shapes</b>: {@code cosine}, {@code sine}: [positions, rotaryDim / 2], in the accumulator dtype.
- * Element {@code i} of the first half of the rotated part pairs with element {@code i} of its second
- * half; elements from {@code rotaryDim} on pass through. Source: Su et al., "RoFormer", equation 34, in
- * the half-split arrangement of Hugging Face.
+ * <p><b>Shapes</b>: {@code cosine}, {@code sine}: [positions, rotaryDim / 2], in the accumulator
+ * dtype. Element {@code i} of the first half of the rotated part pairs with element {@code i} of
+ * its second half; elements from {@code rotaryDim} on pass through. Source: Su et al., "RoFormer",
+ * equation 34, in the half-split arrangement of Hugging Face.
  */
 public record RotaryTable(Tensor cosine, Tensor sine) {
   public RotaryTable {

@@ -12,8 +12,15 @@ public record Tensor(Buffer buffer, long offset, Shape shape, DType dtype) {
     long end = Math.addExact(offset, Math.multiplyExact(shape.elements(), (long) dtype.bytes()));
     if (offset < 0 || end > buffer.bytes()) {
       throw new IndexOutOfBoundsException(
-          "tensor " + shape + " " + dtype + " at byte " + offset + " leaves its buffer of "
-              + buffer.bytes() + " bytes");
+          "tensor "
+              + shape
+              + " "
+              + dtype
+              + " at byte "
+              + offset
+              + " leaves its buffer of "
+              + buffer.bytes()
+              + " bytes");
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * The contract between the trainer and a device: memory, coarse operations with their gradients, and
- * communication. Nothing here knows which device it is.
+ * The contract between the trainer and a device: memory, coarse operations with their gradients,
+ * and communication. Nothing here knows which device it is.
  */
 @NullMarked
 package io.panatron.kernels;

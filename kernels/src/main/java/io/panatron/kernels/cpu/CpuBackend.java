@@ -191,8 +191,20 @@ public final class CpuBackend implements Backend {
       @Nullable Tensor dKeyWeight) {
     shapes.splitHeadsBackward(
         qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
-    splitHeads.splitHeadsBackward(scratch, 
-        qkv, geometry, positions, rotary, norm, rstd, dq, dk, dv, dqkv, dQueryWeight, dKeyWeight);
+    splitHeads.splitHeadsBackward(
+        scratch,
+        qkv,
+        geometry,
+        positions,
+        rotary,
+        norm,
+        rstd,
+        dq,
+        dk,
+        dv,
+        dqkv,
+        dQueryWeight,
+        dKeyWeight);
   }
 
   @Override

@@ -16,8 +16,8 @@ import jdk.incubator.vector.FloatVector;
 /**
  * Filling, copying, adding and scaling; arithmetic in F32, rounded once where it is stored.
  *
- * <p>{@code fill} and {@code copy} take every floating dtype, {@code add} and {@code scale} those in
- * which the backend computes.
+ * <p>{@code fill} and {@code copy} take every floating dtype, {@code add} and {@code scale} those
+ * in which the backend computes.
  */
 final class CpuElementwise {
   private final WorkerPool pool;
@@ -42,7 +42,8 @@ final class CpuElementwise {
           if (zeroBits) {
             segment.asSlice(start * dtype.bytes(), (long) n * dtype.bytes()).fill((byte) 0);
           } else if (isVector(dtype)) {
-            fillPiece(dtype == DType.BF16, segment, start, n, (float) value, buffers.row(worker, 0));
+            fillPiece(
+                dtype == DType.BF16, segment, start, n, (float) value, buffers.row(worker, 0));
           } else {
             for (long i = start; i < start + n; i++) {
               ScalarAccess.write(dtype, segment, i, value);

@@ -15,13 +15,13 @@ import java.lang.foreign.ValueLayout;
  *
  * <p><b>Shapes</b>: ids: [tokens] I32; table, dTable: [vocab, hidden]; y, dy: [tokens, hidden].
  *
- * <p><b>Errors</b>: an id outside the table throws {@link IllegalArgumentException} before anything is
- * written.
+ * <p><b>Errors</b>: an id outside the table throws {@link IllegalArgumentException} before anything
+ * is written.
  */
 final class CpuEmbedding {
   /**
-   * Columns of one piece of the gradient. Pieces of columns, not of the vocabulary, since a few tokens
-   * make up most of a text and would all fall to one piece.
+   * Columns of one piece of the gradient. Pieces of columns, not of the vocabulary, since a few
+   * tokens make up most of a text and would all fall to one piece.
    */
   private static final int COLUMNS = 128;
 

@@ -17,10 +17,11 @@ import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The updates whose formulas {@link AdamWStep} and {@link SgdStep} state, each in one pass over memory.
+ * The updates whose formulas {@link AdamWStep} and {@link SgdStep} state, each in one pass over
+ * memory.
  *
- * <p>Scalars are prepared in double and rounded once; elements follow the order of operations of {@code
- * torch.optim}, so that results agree with it to F32 rounding.
+ * <p>Scalars are prepared in double and rounded once; elements follow the order of operations of
+ * {@code torch.optim}, so that results agree with it to F32 rounding.
  */
 final class CpuOptimizer {
   private final WorkerPool pool;
@@ -74,16 +75,7 @@ final class CpuOptimizer {
     pool.run(
         pieces.count(),
         (worker, piece) ->
-            sgdPiece(
-                step,
-                p,
-                g,
-                b,
-                copy,
-                bf16,
-                pieces.start(piece),
-                pieces.length(piece),
-                worker));
+            sgdPiece(step, p, g, b, copy, bf16, pieces.start(piece), pieces.length(piece), worker));
   }
 
   /** The scalars of an update as its loop multiplies with them. */
@@ -142,7 +134,12 @@ final class CpuOptimizer {
   }
 
   private static void adamWRow(
-      AdamWFactors factors, float[] parameter, float[] gradient, float[] first, float[] second, int n) {
+      AdamWFactors factors,
+      float[] parameter,
+      float[] gradient,
+      float[] first,
+      float[] second,
+      int n) {
     FloatVector secondRate = FloatVector.broadcast(FLOATS, factors.secondRate);
     FloatVector firstRate = FloatVector.broadcast(FLOATS, factors.firstRate);
     FloatVector secondUnbias = FloatVector.broadcast(FLOATS, factors.secondUnbias);

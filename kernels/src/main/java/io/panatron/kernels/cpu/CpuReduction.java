@@ -17,10 +17,11 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The sum of squares of a tensor in double: the squares of F32 neither overflow there nor lose bits.
+ * The sum of squares of a tensor in double: the squares of F32 neither overflow there nor lose
+ * bits.
  *
- * <p>Each piece of the tensor adds into the lanes of double vectors, which are summed in the order of
- * pieces and lanes.
+ * <p>Each piece of the tensor adds into the lanes of double vectors, which are summed in the order
+ * of pieces and lanes.
  */
 final class CpuReduction {
   private static final VectorSpecies<Double> DOUBLES = FLOATS.withLanes(double.class);

@@ -14,10 +14,11 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code sum = x + delta}; {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}; {@code y = sum rstd weight}.
+ * {@code sum = x + delta}; {@code rstd = 1 / sqrt(mean(sum^2) + epsilon)}; {@code y = sum rstd
+ * weight}.
  *
- * <p>With {@code n = sum rstd} and {@code g = dy weight}: {@code dx = dSum + rstd (g - n mean(g n))};
- * {@code dWeight += sum over tokens of dy n}.
+ * <p>With {@code n = sum rstd} and {@code g = dy weight}: {@code dx = dSum + rstd (g - n mean(g
+ * n))}; {@code dWeight += sum over tokens of dy n}.
  */
 final class CpuRmsNorm {
   private final WorkerPool pool;
@@ -93,7 +94,8 @@ final class CpuRmsNorm {
     MemorySegment out = HostMemory.of(dx);
     float[] scale = readWeight(weight, hidden);
     Pieces rows = Pieces.ofSummedRows(sum.shape().rows(), hidden);
-    Tensor partial = scratch.allocate("norm weight sums", DType.F32, Shape.of(rows.count(), hidden));
+    Tensor partial =
+        scratch.allocate("norm weight sums", DType.F32, Shape.of(rows.count(), hidden));
     MemorySegment partialSums = HostMemory.of(partial);
     pool.run(
         rows.count(),

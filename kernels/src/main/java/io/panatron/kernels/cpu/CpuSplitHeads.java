@@ -13,12 +13,12 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cuts [tokens, fusedColumns] into query, key and value heads, norms query and key heads if asked and
- * turns them by their positions, in one pass over memory; the gradient turns back and goes through the
- * norm.
+ * Cuts [tokens, fusedColumns] into query, key and value heads, norms query and key heads if asked
+ * and turns them by their positions, in one pass over memory; the gradient turns back and goes
+ * through the norm.
  *
- * <p><b>Errors</b>: a position outside the rotary table throws {@link IllegalArgumentException} before
- * anything is written.
+ * <p><b>Errors</b>: a position outside the rotary table throws {@link IllegalArgumentException}
+ * before anything is written.
  */
 final class CpuSplitHeads {
   private final WorkerPool pool;
@@ -43,7 +43,8 @@ final class CpuSplitHeads {
       Tensor v,
       @Nullable Tensor rstd) {
     checkPositions(positions, rotary);
-    HeadRows rows = new HeadRows(buffers, shared, qkv.dtype(), geometry, positions, rotary, norm, rstd);
+    HeadRows rows =
+        new HeadRows(buffers, shared, qkv.dtype(), geometry, positions, rotary, norm, rstd);
     MemorySegment fused = HostMemory.of(qkv);
     MemorySegment queries = HostMemory.of(q);
     MemorySegment keys = HostMemory.of(k);
@@ -83,7 +84,8 @@ final class CpuSplitHeads {
     MemorySegment dFused = HostMemory.of(dqkv);
     Pieces tokens = Pieces.ofSummedRows(positions.elements(), geometry.fusedColumns());
     int dim = geometry.headDim();
-    Tensor partial = scratch.allocate("head weight sums", DType.F32, Shape.of(tokens.count(), 2, dim));
+    Tensor partial =
+        scratch.allocate("head weight sums", DType.F32, Shape.of(tokens.count(), 2, dim));
     MemorySegment partialSums = HostMemory.of(partial);
     pool.run(
         tokens.count(),

@@ -12,8 +12,8 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up (s + gate
- * s (1 - s))} and {@code dUp = dy gate s}.
+ * {@code y = gate sigmoid(gate) up} and, with {@code s = sigmoid(gate)}, {@code dGate = dy up s (1
+ * + gate (1 - s))} and {@code dUp = dy gate s}.
  *
  * <p><b>Shapes</b>: gateUp, dGateUp: [tokens, 2 width], gate first; y, dy: [tokens, width].
  */
@@ -23,7 +23,7 @@ final class CpuSwiglu {
 
   CpuSwiglu(WorkerPool pool) {
     this.pool = pool;
-    this.buffers = new RowBuffers(pool.threads(), 3);
+    this.buffers = new RowBuffers(pool.threads(), 4);
     this.buffers.reserve(RowBuffers.STRETCH);
   }
 
@@ -64,13 +64,15 @@ final class CpuSwiglu {
       boolean bf16, MemorySegment gateUp, MemorySegment y, long row, int width, int worker) {
     float[] gate = buffers.row(worker, 0);
     float[] up = buffers.row(worker, 1);
+    float[] exponential = buffers.row(worker, 2);
     int bytes = bf16 ? 2 : 4;
     for (int first = 0; first < width; first += RowBuffers.STRETCH) {
       int n = Math.min(RowBuffers.STRETCH, width - first);
       long base = (2 * row * width + first) * bytes;
       read(bf16, gateUp, base, gate, n);
       read(bf16, gateUp, base + (long) width * bytes, up, n);
-      forward(gate, up, n);
+      VectorMath.exp(-1, gate, exponential, n);
+      forward(gate, exponential, up, n);
       write(bf16, up, y, (row * width + first) * bytes, n);
     }
   }
@@ -85,7 +87,8 @@ final class CpuSwiglu {
       int worker) {
     float[] gate = buffers.row(worker, 0);
     float[] up = buffers.row(worker, 1);
-    float[] upstream = buffers.row(worker, 2);
+    float[] exponential = buffers.row(worker, 2);
+    float[] upstream = buffers.row(worker, 3);
     int bytes = bf16 ? 2 : 4;
     for (int first = 0; first < width; first += RowBuffers.STRETCH) {
       int n = Math.min(RowBuffers.STRETCH, width - first);
@@ -94,31 +97,34 @@ final class CpuSwiglu {
       read(bf16, gateUp, base, gate, n);
       read(bf16, gateUp, upBase, up, n);
       read(bf16, dy, (row * width + first) * bytes, upstream, n);
-      backward(gate, up, upstream, n);
+      VectorMath.exp(-1, gate, exponential, n);
+      backward(gate, exponential, up, upstream, n);
       write(bf16, gate, dGateUp, base, n);
       write(bf16, up, dGateUp, upBase, n);
     }
   }
 
-  /** Turns {@code up} into the result. */
-  private static void forward(float[] gate, float[] up, int n) {
+  /** Turns {@code up} into the result, given {@code e^-gate}. */
+  private static void forward(float[] gate, float[] exponential, float[] up, int n) {
     for (int i = 0; i < n; i += LANES) {
-      FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
-      FloatVector u = FloatVector.fromArray(FLOATS, up, i);
-      g.mul(u).div(VectorMath.exp(g.neg()).add(1f)).intoArray(up, i);
+      FloatVector.fromArray(FLOATS, gate, i)
+          .mul(FloatVector.fromArray(FLOATS, up, i))
+          .div(FloatVector.fromArray(FLOATS, exponential, i).add(1f))
+          .intoArray(up, i);
     }
   }
 
-  /** Turns {@code gate} and {@code up} into their gradients. */
-  private static void backward(float[] gate, float[] up, float[] dy, int n) {
+  /** Turns {@code gate} and {@code up} into their gradients, given {@code e^-gate}. */
+  private static void backward(float[] gate, float[] exponential, float[] up, float[] dy, int n) {
+    FloatVector one = FloatVector.broadcast(FLOATS, 1f);
     for (int i = 0; i < n; i += LANES) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
       FloatVector d = FloatVector.fromArray(FLOATS, dy, i);
-      FloatVector s = VectorMath.sigmoid(g);
-      FloatVector silu = g.mul(s);
-      FloatVector slope = silu.neg().fma(s, silu.add(s));
+      FloatVector s = one.div(FloatVector.fromArray(FLOATS, exponential, i).add(one));
+      // Factored: its two terms cancel near -1.28, and the error of s does not show there.
+      FloatVector slope = g.fma(one.sub(s), one).mul(s);
       d.mul(FloatVector.fromArray(FLOATS, up, i)).mul(slope).intoArray(gate, i);
-      d.mul(silu).intoArray(up, i);
+      d.mul(g.mul(s)).intoArray(up, i);
     }
   }
 }

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What one call of {@link CpuSplitHeads} does to each token.
  *
- * <p>The heads of a token lie in a row at a stride that is a multiple of the vector length, so that loops
- * over a head end with a complete vector.
+ * <p>The heads of a token lie in a row at a stride that is a multiple of the vector length, so that
+ * loops over a head end with a complete vector.
  */
 final class HeadRows {
   /** Rows that each worker needs. */

@@ -6,8 +6,9 @@ import static io.panatron.kernels.cpu.VectorMath.LANES;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * RMS norm and its gradient on rows that {@link RowAccess} read; a row may start at any place of a longer
- * array if its length is a multiple of the vector length.
+ * RMS norm and its gradient on rows of {@link RowBuffers}; a row may start at any place of a longer
+ * one if its length is a multiple of the vector length. The spare vector at the end of {@code x}
+ * holds the lanes of a sum.
  */
 final class NormRows {
   private NormRows() {}
@@ -23,12 +24,14 @@ final class NormRows {
 
   /** {@code 1 / sqrt(mean of x^2 + epsilon)}. */
   static float reciprocalRoot(float[] x, int start, int n, double epsilon) {
-    FloatVector even = FloatVector.zero(FLOATS);
+    FloatVector squares = FloatVector.zero(FLOATS);
     for (int i = 0; i < n; i += LANES) {
       FloatVector value = FloatVector.fromArray(FLOATS, x, start + i);
-      even = value.fma(value, even);
+      squares = value.fma(value, squares);
     }
-    return (float) (1 / Math.sqrt((double) VectorMath.sum(even) / n + epsilon));
+    int lanes = x.length - LANES;
+    squares.intoArray(x, lanes);
+    return (float) (1 / Math.sqrt((double) VectorMath.sumLanes(x, lanes) / n + epsilon));
   }
 
   /** {@code x *= rstd weight}. */
@@ -42,8 +45,8 @@ final class NormRows {
   }
 
   /**
-   * With {@code n = x rstd}: adds {@code dy n} to {@code sums} and turns {@code dy} into {@code rstd (dy
-   * weight - n mean(dy weight n))}. {@code x} becomes {@code n}.
+   * With {@code n = x rstd}: adds {@code dy n} to {@code sums} and turns {@code dy} into {@code
+   * rstd (dy weight - n mean(dy weight n))}. {@code x} becomes {@code n}.
    */
   static void gradient(
       float[] x,
@@ -64,7 +67,9 @@ final class NormRows {
       normed.intoArray(x, start + i);
       g.intoArray(dy, dyStart + i);
     }
-    FloatVector slope = FloatVector.broadcast(FLOATS, -VectorMath.sum(product) / n);
+    int lanes = x.length - LANES;
+    product.intoArray(x, lanes);
+    FloatVector slope = FloatVector.broadcast(FLOATS, -VectorMath.sumLanes(x, lanes) / n);
     for (int i = 0; i < n; i += LANES) {
       FloatVector.fromArray(FLOATS, x, start + i)
           .fma(slope, FloatVector.fromArray(FLOATS, dy, dyStart + i))

@@ -1,8 +1,8 @@
 package io.panatron.kernels.cpu;
 
 /**
- * A division of equal items (rows, elements) into pieces for the {@link WorkerPool}; it depends on the
- * shape alone, so that sums over pieces have the same bits for any number of threads.
+ * A division of equal items (rows, elements) into pieces for the {@link WorkerPool}; it depends on
+ * the shape alone, so that sums over pieces have the same bits for any number of threads.
  *
  * @param items how many items there are
  * @param size items of each piece but the last, which may have fewer

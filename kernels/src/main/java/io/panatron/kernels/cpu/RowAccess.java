@@ -19,15 +19,16 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Carries rows of F32 or BF16 between tensors and {@code float[]}, where the kernels compute.
  *
- * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through the L1
- * cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs much more,
- * since the compiler then keeps vectors in heap objects.
+ * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through
+ * the L1 cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs
+ * much more, since the compiler then keeps vectors in heap objects.
  *
- * <p>A BF16 read is exact; a BF16 write rounds to nearest even, overflows to infinity and keeps NaN a NaN.
+ * <p>A BF16 read is exact; a BF16 write rounds to nearest even, overflows to infinity and keeps NaN
+ * a NaN.
  */
 final class RowAccess {
   /** As many 16-bit elements as {@link VectorMath#FLOATS} has lanes. */
-  static final VectorSpecies<Short> HALVES =
+  private static final VectorSpecies<Short> HALVES =
       VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -40,8 +41,8 @@ final class RowAccess {
   }
 
   /**
-   * Fills {@code to} from {@code start} on with {@code n} elements, and with zeros to the end of the last
-   * vector.
+   * Fills {@code to} from {@code start} on with {@code n} elements, and with zeros to the end of
+   * the last vector.
    *
    * @param bf16 whether the elements are BF16, else F32
    * @param offset where they start, in bytes
@@ -78,32 +79,12 @@ final class RowAccess {
     write(bf16, from, 0, to, offset, n);
   }
 
-  /** BF16 bits as floats. */
-  static FloatVector widen(ShortVector bits) {
-    return ((IntVector) bits.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0))
-        .lanewise(VectorOperators.LSHL, 16)
-        .reinterpretAsFloats();
-  }
-
-  /** Floats as BF16 bits. */
-  static ShortVector narrow(FloatVector value) {
-    IntVector bits = value.reinterpretAsInts();
-    IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-    IntVector rounded = bits.add(0x7FFF).add(odd);
-    // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made quiet.
-    IntVector quiet = bits.or(0x0040_0000);
-    VectorMask<Integer> isNan = value.compare(VectorOperators.NE, value).cast(INTS);
-    return (ShortVector)
-        rounded
-            .blend(quiet, isNan)
-            .lanewise(VectorOperators.LSHR, 16)
-            .convertShape(VectorOperators.I2S, HALVES, 0);
-  }
-
+  /** BF16 bits as a float. */
   static float widen(short bits) {
     return Float.intBitsToFloat(bits << 16);
   }
 
+  /** A float as BF16 bits. */
   static short narrow(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (Float.isNaN(value)) {
@@ -112,10 +93,15 @@ final class RowAccess {
     return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
   }
 
+  // The vector loops below call nothing but vector operations: see VectorMath.exp.
+
   private static void readBf16(MemorySegment from, long offset, float[] to, int start, int n) {
     int vectors = n - n % LANES;
     for (int i = 0; i < vectors; i += LANES) {
-      widen(ShortVector.fromMemorySegment(HALVES, from, offset + 2L * i, ORDER))
+      ShortVector bits = ShortVector.fromMemorySegment(HALVES, from, offset + 2L * i, ORDER);
+      ((IntVector) bits.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0))
+          .lanewise(VectorOperators.LSHL, 16)
+          .reinterpretAsFloats()
           .intoArray(to, start + i);
     }
     for (int i = vectors; i < n; i++) {
@@ -126,7 +112,19 @@ final class RowAccess {
   private static void writeBf16(float[] from, int start, MemorySegment to, long offset, int n) {
     int vectors = n - n % LANES;
     for (int i = 0; i < vectors; i += LANES) {
-      narrow(FloatVector.fromArray(FLOATS, from, start + i))
+      FloatVector value = FloatVector.fromArray(FLOATS, from, start + i);
+      IntVector bits = value.reinterpretAsInts();
+      IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+      IntVector rounded = bits.add(0x7FFF).add(odd);
+      // The carry would turn a NaN with all fraction bits set into a zero: keep its top, made
+      // quiet.
+      IntVector quiet = bits.or(0x0040_0000);
+      VectorMask<Integer> isNan = value.compare(VectorOperators.NE, value).cast(INTS);
+      ((ShortVector)
+              rounded
+                  .blend(quiet, isNan)
+                  .lanewise(VectorOperators.LSHR, 16)
+                  .convertShape(VectorOperators.I2S, HALVES, 0))
           .intoMemorySegment(to, offset + 2L * i, ORDER);
     }
     for (int i = vectors; i < n; i++) {

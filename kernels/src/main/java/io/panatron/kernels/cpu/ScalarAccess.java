@@ -12,8 +12,7 @@ final class ScalarAccess {
     return switch (dtype) {
       case F64 -> from.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 8 * index);
       case F32 -> from.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index);
-      case BF16 ->
-          RowAccess.widen(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
+      case BF16 -> RowAccess.widen(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
       case F16 -> Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
       case I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
     };
@@ -24,7 +23,8 @@ final class ScalarAccess {
     switch (dtype) {
       case F64 -> to.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, 8 * index, value);
       case F32 -> to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index, (float) value);
-      case BF16 -> to.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, RowAccess.narrow(roundToOdd(value)));
+      case BF16 ->
+          to.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, RowAccess.narrow(roundToOdd(value)));
       case F16 ->
           to.set(
               ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, Float.floatToFloat16(roundToOdd(value)));
@@ -33,8 +33,8 @@ final class ScalarAccess {
   }
 
   /**
-   * The float next to the value on the side of zero, its last bit set if that is inexact: rounding it to
-   * fewer bits gives what rounding the double at once would.
+   * The float next to the value on the side of zero, its last bit set if that is inexact: rounding
+   * it to fewer bits gives what rounding the double at once would.
    */
   private static float roundToOdd(double value) {
     float nearest = (float) value;

@@ -35,8 +35,8 @@ final class VectorMath {
   private static final float GREATEST_EXPONENT = 89f;
 
   /**
-   * Coefficients of {@code q} in {@code e^r = 1 + r + r^2 q(r)} for |r| up to ln 2 / 2: interpolation at
-   * the Chebyshev nodes, 1e-8 off at most before rounding.
+   * Coefficients of {@code q} in {@code e^r = 1 + r + r^2 q(r)} for |r| up to ln 2 / 2:
+   * interpolation at the Chebyshev nodes, 1e-8 off at most before rounding.
    */
   private static final float Q0 = 0.5f;
 
@@ -53,36 +53,44 @@ final class VectorMath {
   private VectorMath() {}
 
   /**
-   * e to the power of each lane, within 2 units in the last place, subnormal results included; 0 at
-   * negative infinity, infinity above the range, NaN for NaN.
+   * {@code y = e^(factor x)}, from the rounded product within 2 units in the last place, subnormal
+   * results included; 0 at negative infinity, infinity above the range, NaN for NaN.
+   *
+   * <p>The loop calls nothing but vector operations, which are always inlined: where the compiler
+   * tires of inlining, a call would put every vector into a heap object.
+   *
+   * @param x rows of {@link RowAccess}, as {@code y}, which may be the same
    */
-  static FloatVector exp(FloatVector x) {
-    // Not min and max: their care for signed zeros and NaN costs several instructions more.
-    FloatVector clamped =
-        x.blend(LEAST_EXPONENT, x.compare(VectorOperators.LT, LEAST_EXPONENT))
-            .blend(GREATEST_EXPONENT, x.compare(VectorOperators.GT, GREATEST_EXPONENT));
+  static void exp(float factor, float[] x, float[] y, int n) {
     FloatVector rounder = FloatVector.broadcast(FLOATS, ROUNDER);
-    FloatVector shifted = clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), rounder);
-    FloatVector n = shifted.sub(rounder);
-    FloatVector r =
-        n.fma(
-            FloatVector.broadcast(FLOATS, -LN2_LOW),
-            n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped));
-    FloatVector q =
-        r.fma(FloatVector.broadcast(FLOATS, Q4), FloatVector.broadcast(FLOATS, Q3))
-            .fma(r, FloatVector.broadcast(FLOATS, Q2))
-            .fma(r, FloatVector.broadcast(FLOATS, Q1))
-            .fma(r, FloatVector.broadcast(FLOATS, Q0));
-    FloatVector power = q.fma(r.mul(r), r).add(1f);
-    // Two factors, since 2^n alone may be subnormal or infinite while the product is not.
-    IntVector exponent = shifted.reinterpretAsInts().sub(ROUNDER_BITS);
-    IntVector half = exponent.lanewise(VectorOperators.ASHR, 1);
-    return power.mul(powerOfTwo(half)).mul(powerOfTwo(exponent.sub(half)));
-  }
-
-  /** {@code 1 / (1 + e^-x)}; 0 and 1 at the infinities. */
-  static FloatVector sigmoid(FloatVector x) {
-    return FloatVector.broadcast(FLOATS, 1f).div(exp(x.neg()).add(1f));
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector product = FloatVector.fromArray(FLOATS, x, i).mul(factor);
+      // Not min and max: their care for signed zeros and NaN costs several instructions more.
+      FloatVector clamped =
+          product
+              .blend(LEAST_EXPONENT, product.compare(VectorOperators.LT, LEAST_EXPONENT))
+              .blend(GREATEST_EXPONENT, product.compare(VectorOperators.GT, GREATEST_EXPONENT));
+      FloatVector shifted = clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), rounder);
+      FloatVector whole = shifted.sub(rounder);
+      FloatVector r =
+          whole.fma(
+              FloatVector.broadcast(FLOATS, -LN2_LOW),
+              whole.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped));
+      FloatVector q =
+          r.fma(FloatVector.broadcast(FLOATS, Q4), FloatVector.broadcast(FLOATS, Q3))
+              .fma(r, FloatVector.broadcast(FLOATS, Q2))
+              .fma(r, FloatVector.broadcast(FLOATS, Q1))
+              .fma(r, FloatVector.broadcast(FLOATS, Q0));
+      FloatVector power = q.fma(r.mul(r), r).add(1f);
+      // Two factors, since 2^n alone may be subnormal or infinite while the product is not.
+      IntVector exponent = shifted.reinterpretAsInts().sub(ROUNDER_BITS);
+      IntVector half = exponent.lanewise(VectorOperators.ASHR, 1);
+      IntVector otherHalf = exponent.sub(half);
+      power
+          .mul(half.add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+          .mul(otherHalf.add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+          .intoArray(y, i);
+    }
   }
 
   /**
@@ -102,7 +110,21 @@ final class VectorMath {
     return folded.lane(0);
   }
 
-  private static FloatVector powerOfTwo(IntVector exponent) {
-    return exponent.add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+  /**
+   * The sum of the lanes that {@code intoArray} left in {@code x}. For kernels with room for them:
+   * the compiler did not always inline {@link #sum} there, and its vectors went to the heap.
+   */
+  static float sumLanes(float[] x, int start) {
+    float a = x[start];
+    float b = x[start + 1];
+    float c = x[start + 2];
+    float d = x[start + 3];
+    for (int lane = 4; lane < LANES; lane += 4) {
+      a += x[start + lane];
+      b += x[start + lane + 1];
+      c += x[start + lane + 2];
+      d += x[start + lane + 3];
+    }
+    return (a + b) + (c + d);
   }
 }

@@ -26,6 +26,7 @@ final class WorkerPool implements AutoCloseable {
   private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;
   private int pieces;
+  private @Nullable Thread caller;
   private @Nullable Task task;
 
   /** One piece of a kernel. */
@@ -93,6 +94,7 @@ final class WorkerPool implements AutoCloseable {
       }
       return;
     }
+    caller = Thread.currentThread();
     task = work;
     pieces = count;
     nextPiece.set(0);
@@ -102,9 +104,7 @@ final class WorkerPool implements AutoCloseable {
       LockSupport.unpark(worker);
     }
     drain(0, work, count);
-    while (runningWorkers.get() > 0) {
-      Thread.onSpinWait();
-    }
+    awaitWorkers();
     task = null;
     Throwable thrown = failure.getAndSet(null);
     if (thrown instanceof RuntimeException exception) {
@@ -152,7 +152,21 @@ final class WorkerPool implements AutoCloseable {
       if (work != null) {
         drain(worker, work, pieces);
       }
-      runningWorkers.decrementAndGet();
+      if (runningWorkers.decrementAndGet() == 0) {
+        LockSupport.unpark(caller);
+      }
+    }
+  }
+
+  /** Spins as long as a wake-up would take, then leaves the core to a worker or to the compiler. */
+  private void awaitWorkers() {
+    long spinUntil = System.nanoTime() + SPIN_NANOS;
+    while (runningWorkers.get() > 0) {
+      if (System.nanoTime() < spinUntil) {
+        Thread.onSpinWait();
+      } else {
+        LockSupport.park(this);
+      }
     }
   }
 

@@ -1,4 +1,7 @@
-/** The CPU backend: matrix products by oneDNN, everything else by the Vector API, on one worker pool. */
+/**
+ * The CPU backend: matrix products by oneDNN, everything else by the Vector API, on one worker
+ * pool.
+ */
 @NullMarked
 package io.panatron.kernels.cpu;
 

@@ -1,5 +1,6 @@
 package io.panatron.kernels.host;
 
+import io.panatron.bindings.posix.AnonymousMemory;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.DeviceMemory;
 import io.panatron.kernels.OutOfDeviceMemoryException;
@@ -9,9 +10,7 @@ import java.lang.foreign.MemorySegment;
 
 /** The machine's main memory. */
 public final class HostDevice implements Device {
-  /** A page, so that large copies and vector loads never start inside one. */
-  private static final long ALIGNMENT = 4096;
-
+  private final AnonymousMemory system = new AnonymousMemory();
   private final String description;
 
   public HostDevice(String description) {
@@ -26,15 +25,18 @@ public final class HostDevice implements Device {
   @Override
   @SuppressWarnings("MustBeClosedChecker") // the pool gives the memory back through free
   public DeviceMemory allocate(long bytes) {
-    // Shared: worker threads of a backend read it. Closing one stops all threads for a moment, which
+    // Shared: worker threads of a backend read it. Closing one stops all threads for a moment,
+    // which
     // only happens when the pool trims or closes.
     Arena arena = Arena.ofShared();
     try {
-      return new HostMemory(arena, arena.allocate(bytes, ALIGNMENT));
+      return new HostMemory(arena, system.map(bytes, arena));
     } catch (OutOfMemoryError error) {
       arena.close();
       throw new OutOfDeviceMemoryException(
-          "the host has no " + bytes + " bytes left for tensors; use a smaller micro batch or max_length",
+          "the host has no "
+              + bytes
+              + " bytes left for tensors; use a smaller model, micro batch or max_length",
           error);
     }
   }

@@ -27,7 +27,6 @@ public final class HostMemory extends DeviceMemory {
    */
   public static MemorySegment of(Tensor tensor) {
     HostMemory memory = (HostMemory) tensor.buffer().memory();
-    return memory.segment.asSlice(
-        tensor.buffer().memoryOffset() + tensor.offset(), tensor.bytes());
+    return memory.segment.asSlice(tensor.buffer().memoryOffset() + tensor.offset(), tensor.bytes());
   }
 }

@@ -1,4 +1,6 @@
-/** The host's memory as a device: what the cpu and reference backends share besides their contract. */
+/**
+ * The host's memory as a device: what the cpu and reference backends share besides their contract.
+ */
 @NullMarked
 package io.panatron.kernels.host;
 

@@ -91,10 +91,7 @@ final class ReferenceSplitHeads {
     split.putColumns(dQueries, dFused, 0, queryColumns);
     split.putColumns(dKeys, dFused, queryColumns, keyColumns);
     split.putColumns(ReferenceArray.read(dv), dFused, queryColumns + keyColumns, keyColumns);
-    if (norm != null
-        && qkv != null
-        && rstd != null
-        && dQueryWeight != null && dKeyWeight != null) {
+    if (norm != null && qkv != null && rstd != null && dQueryWeight != null && dKeyWeight != null) {
       double[] dqw = new double[geometry.headDim()];
       double[] dkw = new double[geometry.headDim()];
       double[] fused = ReferenceArray.read(qkv);

@@ -4,7 +4,6 @@ import static io.panatron.kernels.cpu.VectorMath.FLOATS;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.function.UnaryOperator;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 
@@ -21,7 +20,8 @@ final class VectorMathTest {
         for (int lane = 0; lane < LANES; lane++) {
           x[lane] = Float.intBitsToFloat((int) (bits + (long) lane * STEP) | sign);
         }
-        float[] y = map(VectorMath::exp, x);
+        float[] y = new float[LANES];
+        VectorMath.exp(1, x, y, LANES);
         for (int lane = 0; lane < LANES; lane++) {
           worst = Math.max(worst, unitsOff(y[lane], Math.exp(x[lane])));
         }
@@ -45,58 +45,20 @@ final class VectorMathTest {
   }
 
   @Test
-  void sigmoidIsWithinFourUnitsWhereItIsNormal() {
-    double worst = 0;
-    for (float x = -87; x < 87; x += 0.001f * LANES) {
-      float[] xs = new float[LANES];
-      for (int lane = 0; lane < LANES; lane++) {
-        xs[lane] = x + 0.001f * lane;
-      }
-      float[] ys = map(VectorMath::sigmoid, xs);
-      for (int lane = 0; lane < LANES; lane++) {
-        worst = Math.max(worst, unitsOff(ys[lane], 1 / (1 + Math.exp(-(double) xs[lane]))));
-      }
-    }
-    // Two from the exponential, one half each from the addition and the division, and slack.
-    assertThat(worst).isLessThanOrEqualTo(4);
-  }
-
-  @Test
-  void sigmoidKeepsItsLimits() {
-    assertThat(sigmoid(0f)).isEqualTo(0.5f);
-    assertThat(sigmoid(1000f)).isEqualTo(1f);
-    assertThat(sigmoid(Float.POSITIVE_INFINITY)).isEqualTo(1f);
-    assertThat(sigmoid(-1000f)).isEqualTo(0f);
-    assertThat(sigmoid(Float.NEGATIVE_INFINITY)).isEqualTo(0f);
-    assertThat(sigmoid(Float.NaN)).isNaN();
-  }
-
-  @Test
   void sumAddsEveryLaneOnce() {
-    float[] x = new float[LANES];
+    float[] x = new float[LANES + 1];
     for (int lane = 0; lane < LANES; lane++) {
-      x[lane] = 1 << lane;
+      x[lane + 1] = 1 << lane;
     }
-    assertThat(VectorMath.sum(FloatVector.fromArray(FLOATS, x, 0))).isEqualTo((1 << LANES) - 1);
+    assertThat(VectorMath.sumLanes(x, 1)).isEqualTo((1 << LANES) - 1);
+    assertThat(VectorMath.sum(FloatVector.fromArray(FLOATS, x, 1))).isEqualTo((1 << LANES) - 1);
   }
 
   private static float exp(float x) {
-    return map(VectorMath::exp, x)[0];
-  }
-
-  private static float sigmoid(float x) {
-    return map(VectorMath::sigmoid, x)[0];
-  }
-
-  /** Applies the function to the values, repeated or not to fill a vector. */
-  private static float[] map(UnaryOperator<FloatVector> function, float... x) {
-    FloatVector in =
-        x.length == 1
-            ? FloatVector.broadcast(FLOATS, x[0])
-            : FloatVector.fromArray(FLOATS, x, 0);
-    float[] y = new float[LANES];
-    function.apply(in).intoArray(y, 0);
-    return y;
+    float[] row = new float[LANES];
+    row[0] = -x;
+    VectorMath.exp(-1, row, row, 1);
+    return row[0];
   }
 
   /** The distance in units of the last place of the true value, as a float has it. */

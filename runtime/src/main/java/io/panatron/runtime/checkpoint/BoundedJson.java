@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.panatron.runtime.JsonProblem;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -84,9 +85,7 @@ public final class BoundedJson {
       String where =
           at == null ? "" : " at line %d, column %d".formatted(at.getLineNr(), at.getColumnNr());
       throw new UserError(
-          "%s is not valid JSON%s: %s."
-              .formatted(name, where, FileFailure.firstLine(e.getOriginalMessage())),
-          e);
+          "%s is not valid JSON%s: %s.".formatted(name, where, JsonProblem.of(e)), e);
     } catch (IOException e) {
       throw new UserError("%s cannot be read: %s.".formatted(name, FileFailure.reason(e)), e);
     }

@@ -2,6 +2,7 @@ package io.panatron.runtime.checkpoint;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +16,7 @@ final class FileFailure {
     return switch (failure) {
       case NoSuchFileException e -> "it does not exist";
       case AccessDeniedException e -> "permission denied";
+      case FileAlreadyExistsException e -> "a file of that name is in its place";
       case FileSystemException e when e.getReason() != null -> firstLine(e.getReason());
       default -> firstLine(failure.getMessage());
     };

@@ -35,7 +35,9 @@ public final class RunFolder {
       return addVersion ? createVersion(save, now) : save;
     } catch (IOException e) {
       throw new UserError(
-          "--save %s cannot be created: %s.".formatted(save, FileFailure.reason(e)), e);
+          "--save %s cannot be created: %s; give a folder that can be written."
+              .formatted(save, FileFailure.reason(e)),
+          e);
     }
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import io.panatron.runtime.JsonProblem;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -63,7 +64,7 @@ final class SafetensorsHeader {
     } catch (JsonProcessingException e) {
       throw new UserError(
           "%s is not a readable safetensors file: its header is not valid JSON (%s)."
-              .formatted(file, FileFailure.firstLine(e.getOriginalMessage())),
+              .formatted(file, JsonProblem.of(e)),
           e);
     } catch (IOException e) {
       throw new UserError("%s cannot be read: %s.".formatted(file, FileFailure.reason(e)), e);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.panatron.runtime.JsonProblem;
 import io.panatron.runtime.UserError;
 import java.util.ArrayList;
 import java.util.List;
@@ -168,9 +169,7 @@ final class ParameterValues {
       }
       return node;
     } catch (JsonProcessingException e) {
-      throw new ValueProblem(
-          "it needs JSON, and " + e.getOriginalMessage().lines().findFirst().orElse("this is none"),
-          e);
+      throw new ValueProblem("it needs JSON: " + JsonProblem.of(e), e);
     }
   }
 

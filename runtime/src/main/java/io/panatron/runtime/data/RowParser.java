@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.panatron.runtime.JsonProblem;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -60,9 +61,7 @@ final class RowParser {
     try {
       row = json.readTree(line);
     } catch (JsonProcessingException e) {
-      String what = e.getOriginalMessage();
-      int detail = what.indexOf('\n');
-      throw new BadRow("is not valid JSON: " + (detail < 0 ? what : what.substring(0, detail)));
+      throw new BadRow("is not valid JSON: " + JsonProblem.of(e));
     }
     if (!row.isObject()) {
       throw new BadRow("is not a JSON object; a row looks like " + example());

@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.panatron.runtime.JsonProblem;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -189,7 +190,7 @@ record TokenizerFiles(
               + " is not valid JSON at line "
               + e.getLocation().getLineNr()
               + " ("
-              + e.getOriginalMessage()
+              + JsonProblem.of(e)
               + "); copy the file again",
           e);
     }

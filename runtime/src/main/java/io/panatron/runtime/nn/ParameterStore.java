@@ -26,11 +26,7 @@ public final class ParameterStore {
    * @param trained whether gradients are needed
    */
   public ParameterStore(
-      Backend backend,
-      MemoryScope run,
-      List<FlatLayout.Spec> specs,
-      DType dtype,
-      boolean trained) {
+      Backend backend, MemoryScope run, List<FlatLayout.Spec> specs, DType dtype, boolean trained) {
     layout = new FlatLayout(specs);
     values = run.allocate("parameters", dtype, layout.elements());
     backend.fill(values, 0);
@@ -42,8 +38,7 @@ public final class ParameterStore {
     }
     for (FlatLayout.Spec spec : specs) {
       Tensor gradient = gradients == null ? null : view(gradients, spec.name());
-      parameters.put(
-          spec.name(), new Parameter(spec.name(), view(values, spec.name()), gradient));
+      parameters.put(spec.name(), new Parameter(spec.name(), view(values, spec.name()), gradient));
     }
   }
 

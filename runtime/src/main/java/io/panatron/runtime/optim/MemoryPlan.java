@@ -62,34 +62,32 @@ public record MemoryPlan(List<Entry> entries) {
     entries.stream()
         .map(Entry::purpose)
         .distinct()
-        .forEach(
-            purpose -> {
-              List<Entry> of = entries.stream().filter(e -> e.purpose().equals(purpose)).toList();
-              long bytes = of.stream().mapToLong(Entry::bytes).sum();
-              lines.add(
-                  String.format(
-                      Locale.ROOT,
-                      "%-12s %-5s %12.1f MiB",
-                      purpose,
-                      of.getFirst().dtype(),
-                      bytes / MIB));
-            });
+        .forEach(purpose -> {
+          List<Entry> of = entries.stream().filter(e -> e.purpose().equals(purpose)).toList();
+          long bytes = of.stream().mapToLong(Entry::bytes).sum();
+          lines.add(
+              String.format(
+                  Locale.ROOT,
+                  "%-12s %-5s %12.1f MiB",
+                  purpose,
+                  of.getFirst().dtype(),
+                  bytes / MIB));
+        });
     return lines;
   }
 
   /** One line for each tensor: purpose, name, shape, dtype, bytes. */
   public List<String> table() {
     return entries.stream()
-        .map(
-            e ->
-                String.format(
-                    Locale.ROOT,
-                    "%-12s %-48s %-16s %-5s %14d",
-                    e.purpose(),
-                    e.name(),
-                    e.shape(),
-                    e.dtype(),
-                    e.bytes()))
+        .map(e ->
+            String.format(
+                Locale.ROOT,
+                "%-12s %-48s %-16s %-5s %14d",
+                e.purpose(),
+                e.name(),
+                e.shape(),
+                e.dtype(),
+                e.bytes()))
         .toList();
   }
 }

@@ -41,8 +41,7 @@ public record Benchmark(
 
   /** Runs all steps. */
   public Result run(RankContext rank) {
-    LoadedModel.Options options =
-        new LoadedModel.Options(dtype, true, sequenceLength, 0, false);
+    LoadedModel.Options options = new LoadedModel.Options(dtype, true, sequenceLength, 0, false);
     try (LoadedModel loaded = LoadedModel.open(rank, model, options)) {
       Optimizer optimizer =
           new Optimizer(
@@ -103,8 +102,6 @@ public record Benchmark(
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     int middle = sorted.length / 2;
-    return sorted.length % 2 == 1
-        ? sorted[middle]
-        : (sorted[middle - 1] + sorted[middle]) / 2;
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 }

@@ -99,6 +99,10 @@ final class CheckpointWriter implements CheckpointSink {
         progress.consumedSamples(),
         random,
         reporter.windowSums(),
-        Map.of(OPTIMIZER_STEPS, optimizer.steps(), TRAINING_SAMPLES, (long) inputs.data().training().size()));
+        Map.of(
+            OPTIMIZER_STEPS,
+            optimizer.steps(),
+            TRAINING_SAMPLES,
+            (long) inputs.data().training().size()));
   }
 }

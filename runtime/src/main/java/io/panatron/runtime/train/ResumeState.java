@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a run takes over from a checkpoint besides the model's weights.
  *
- * <p>With {@code --finetune true} nothing: iteration 0, fresh optimizer. Otherwise the iteration and the
- * data position, and the optimizer's state unless {@code --no_load_optim}.
+ * <p>With {@code --finetune true} nothing: iteration 0, fresh optimizer. Otherwise the iteration
+ * and the data position, and the optimizer's state unless {@code --no_load_optim}.
  *
  * @param progress where to continue
  * @param windowSums the log window that the checkpoint broke off
@@ -146,9 +146,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
         }
         optimizer
             .moments()
-            .forEach(
-                (name, flat) ->
-                    transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+            .forEach((name, flat) ->
+                transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
       }
     }
   }

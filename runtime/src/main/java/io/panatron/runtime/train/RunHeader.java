@@ -1,7 +1,7 @@
 package io.panatron.runtime.train;
 
-import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelBuilder;
+import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
@@ -55,8 +55,7 @@ final class RunHeader {
             config.data().paddingFree() ? "packed without padding" : "padded"));
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
     MemoryPlan plan =
-        MemoryPlan.of(
-            ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());
+        MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());
     say.accept(
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));

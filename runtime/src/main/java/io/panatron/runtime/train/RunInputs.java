@@ -98,7 +98,8 @@ record RunInputs(
     if (!backend.computesIn(dtype)) {
       throw new UserError(
           "--torch_dtype %s is not supported on %s; use --torch_dtype float32"
-              .formatted(dtype == DType.BF16 ? "bfloat16" : "float32", backend.device().describe()));
+              .formatted(
+                  dtype == DType.BF16 ? "bfloat16" : "float32", backend.device().describe()));
     }
     return dtype;
   }

@@ -9,8 +9,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the sum
- * over the window's target tokens divided by their number, the gradient norm that of the last step.
+ * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the
+ * sum over the window's target tokens divided by their number, the gradient norm that of the last
+ * step.
  */
 final class RunReporter implements TrainingObserver {
   private static final double GIB = 1L << 30;
@@ -27,8 +28,7 @@ final class RunReporter implements TrainingObserver {
   private long windowSteps;
   private double windowSeconds;
 
-  RunReporter(
-      TrainerSettings settings, RunLog log, ProgressDisplay display, MemoryPool memory) {
+  RunReporter(TrainerSettings settings, RunLog log, ProgressDisplay display, MemoryPool memory) {
     this.settings = settings;
     this.log = log;
     this.display = display;

@@ -21,10 +21,6 @@ final class ScheduleArithmetic {
     long warmup =
         fraction == null ? rate.warmupIterations() * batch : (long) (fraction * (double) decay);
     return new LearningRateSchedule(
-        LearningRateSchedule.Style.of(rate.style()),
-        rate.maximum(),
-        rate.minimum(),
-        warmup,
-        decay);
+        LearningRateSchedule.Style.of(rate.style()), rate.maximum(), rate.minimum(), warmup, decay);
   }
 }

@@ -21,6 +21,10 @@ import java.util.List;
  * <p>The order and the scaling follow Megatron-Core, optimizer.py and schedules.py.
  */
 public final class TrainStep {
+  private static final String ADVICE =
+      ", so the step was given up before it changed a parameter; lower --lr or --clip_grad, or"
+          + " check the weights and the rows";
+
   private final RankContext rank;
   private final TransformerModel model;
   private final Optimizer optimizer;
@@ -68,8 +72,7 @@ public final class TrainStep {
     try {
       norm = optimizer.gradientNorm(scale);
     } catch (NonFiniteGradientException e) {
-      throw new NonFiniteLossException(
-          where(iteration) + e.getMessage() + "; no parameter was changed");
+      throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
     }
     optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     return new StepResult(lossSum, targets, tokens, norm, learningRate);
@@ -137,7 +140,7 @@ public final class TrainStep {
                 + index
                 + " is "
                 + losses[t]
-                + "; no parameter was changed. Lower --lr or --clip_grad, or look at that row");
+                + ADVICE);
       }
       sum += losses[t] * weights[t];
     }

@@ -40,7 +40,11 @@ public record TrainingConfig(
    * @param finetune take the weights only and start at iteration 0
    */
   public record Resume(
-      Path load, boolean finetune, boolean loadOptimizer, boolean loadRandomState, boolean required) {}
+      Path load,
+      boolean finetune,
+      boolean loadOptimizer,
+      boolean loadRandomState,
+      boolean required) {}
 
   /** Rows, templates and how samples are drawn. */
   public record Data(

@@ -20,8 +20,8 @@ import java.time.LocalDateTime;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One run of {@code sft} or {@code pt} on one rank: opens what the configuration names, says what it
- * is about to do, trains, and leaves the run folder.
+ * One run of {@code sft} or {@code pt} on one rank: opens what the configuration names, says what
+ * it is about to do, trains, and leaves the run folder.
  */
 public final class TrainingSession {
   private final TrainingConfig config;
@@ -55,17 +55,14 @@ public final class TrainingSession {
 
   /** Trains to the end, or until asked to stop. */
   public Outcome run() {
+    // All that can be wrong with the input is read before anything is written, so that a mistake
+    // leaves no empty run folder.
+    recoverSharedFolder();
     try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
       TrainerSettings settings = settings(inputs);
-      // Read before anything is written: a bad rate must not leave an empty run folder.
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
       RunHeader.print(this::say, config, rank, inputs);
-      TrainingConfig.Checkpoints saving = config.checkpoints();
-      Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
-      say("Run folder        " + folder);
-      try (CheckpointStore store = CheckpointStore.open(folder, saving.retainInterval());
-          RunLog log = new RunLog(folder.resolve("logging.jsonl"));
-          LoadedModel model = LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs))) {
+      try (LoadedModel model = LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs))) {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
@@ -74,8 +71,13 @@ public final class TrainingSession {
         WeightTransfer transfer = new WeightTransfer(rank.backend(), inputs.model());
         ResumeState resumed =
             ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
+        TrainingConfig.Checkpoints saving = config.checkpoints();
+        Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
+        say("Run folder        " + folder);
         Progress start = resumed.progress();
-        try (ProgressDisplay display =
+        try (CheckpointStore store = CheckpointStore.open(folder, saving.retainInterval());
+            RunLog log = new RunLog(folder.resolve("logging.jsonl"));
+            ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
             BatchSource batches = trainingBatches(inputs, start)) {
           RunReporter reporter = new RunReporter(settings, log, display, rank.memory());
@@ -90,32 +92,52 @@ public final class TrainingSession {
                   transfer,
                   reporter,
                   writeArguments(folder, inputs));
-          TrainStep step =
-              new TrainStep(
-                  rank,
-                  model.network(),
-                  optimizer,
-                  config.batches().perTokenLoss(),
-                  config.checkMemory());
-          Progress end =
+          Trainer trainer =
               new Trainer(
-                      settings,
-                      step,
-                      schedule,
-                      batches,
-                      evaluation(inputs, model),
-                      writer,
-                      reporter,
-                      stop)
-                  .run(start);
+                  settings,
+                  step(model, optimizer),
+                  schedule,
+                  batches,
+                  evaluation(inputs, model),
+                  writer,
+                  reporter,
+                  stop);
+          Progress end = train(trainer, start, writer);
           return new Outcome(
-              folder,
-              writer.lastFolder(),
-              end,
-              end.iteration() < settings.trainIterations());
+              folder, writer.lastFolder(), end, end.iteration() < settings.trainIterations());
         }
       }
     }
+  }
+
+  /**
+   * A run that continues in the folder it loads from first clears what a dead run left there:
+   * clearing may give a checkpoint its name back, which must not happen once it has been found.
+   */
+  private void recoverSharedFolder() {
+    TrainingConfig.Checkpoints saving = config.checkpoints();
+    TrainingConfig.Resume resume = config.resume();
+    if (resume != null && !saving.addVersion() && Files.isDirectory(resume.load())) {
+      Path load = resume.load().toAbsolutePath().normalize();
+      if (load.equals(saving.save().toAbsolutePath().normalize())) {
+        CheckpointStore.open(load, saving.retainInterval()).close();
+      }
+    }
+  }
+
+  private static Progress train(Trainer trainer, Progress start, CheckpointWriter writer) {
+    try {
+      return trainer.run(start);
+    } catch (NonFiniteLossException e) {
+      Path last = writer.lastFolder();
+      throw new UserError(
+          e.getMessage() + (last == null ? "" : "; the last checkpoint is " + last), e);
+    }
+  }
+
+  private TrainStep step(LoadedModel model, Optimizer optimizer) {
+    return new TrainStep(
+        rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
   }
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {

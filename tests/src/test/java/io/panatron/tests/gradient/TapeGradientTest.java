@@ -92,7 +92,8 @@ class TapeGradientTest {
       }
     }
     Set<String> permitted = new TreeSet<>();
-    Arrays.stream(Op.class.getPermittedSubclasses()).forEach(op -> permitted.add(op.getSimpleName()));
+    Arrays.stream(Op.class.getPermittedSubclasses())
+        .forEach(op -> permitted.add(op.getSimpleName()));
     assertThat(recorded).isEqualTo(permitted);
   }
 
@@ -158,9 +159,7 @@ class TapeGradientTest {
       }
       model =
           ModelBuilder.build(
-              config,
-              store,
-              ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64));
+              config, store, ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64));
       for (int t = 0; t < weights.length; t++) {
         weights[t] = 0.3 + 0.2 * t;
       }

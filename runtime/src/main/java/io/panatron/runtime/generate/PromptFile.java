@@ -1,0 +1,100 @@
+package io.panatron.runtime.generate;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.Message;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Reads conversations that wait for an answer. */
+public final class PromptFile {
+  private static final Set<String> ROLES = Set.of("system", "user", "assistant");
+
+  private PromptFile() {}
+
+  /**
+   * Reads a {@code .jsonl} file of {@code messages}, as data sets hold them, or any other file as
+   * one prompt per line. The last answer of a conversation is left out; blank lines are skipped.
+   *
+   * @param system put in front of conversations that have no system message
+   * @throws UserError naming file, line and mistake
+   */
+  public static List<List<Message>> read(Path file, @Nullable String system) {
+    List<List<Message>> conversations = new ArrayList<>();
+    List<String> lines = lines(file);
+    boolean json = file.toString().endsWith(".jsonl");
+    ObjectMapper mapper = new ObjectMapper();
+    for (int i = 0; i < lines.size(); i++) {
+      String line = lines.get(i);
+      if (line.isBlank()) {
+        continue;
+      }
+      String where = file + ":" + (i + 1);
+      List<Message> conversation =
+          json
+              ? conversation(mapper, line, where)
+              : new ArrayList<>(List.of(new Message("user", line)));
+      if (system != null && !conversation.getFirst().role().equals("system")) {
+        conversation.addFirst(new Message("system", system));
+      }
+      conversations.add(conversation);
+    }
+    if (conversations.isEmpty()) {
+      throw new UserError("--prompt_file %s holds no prompt.".formatted(file));
+    }
+    return conversations;
+  }
+
+  private static List<String> lines(Path file) {
+    try {
+      return Files.readAllLines(file);
+    } catch (CharacterCodingException e) {
+      throw new UserError("--prompt_file %s is not UTF-8 text; convert it.".formatted(file), e);
+    } catch (IOException e) {
+      throw new UserError(
+          "--prompt_file %s cannot be read (%s); check the path and its rights."
+              .formatted(file, e.getClass().getSimpleName()),
+          e);
+    }
+  }
+
+  private static List<Message> conversation(ObjectMapper mapper, String line, String where) {
+    JsonNode row;
+    try {
+      row = mapper.readTree(line);
+    } catch (JsonProcessingException e) {
+      throw new UserError(
+          "%s is not valid JSON: %s."
+              .formatted(where, e.getOriginalMessage().lines().findFirst().orElse("")),
+          e);
+    }
+    List<Message> messages = new ArrayList<>();
+    for (JsonNode message : row.path("messages")) {
+      String role = message.path("role").asText();
+      if (!ROLES.contains(role) || !message.path("content").isTextual()) {
+        throw new UserError(
+            "%s has a message %d without a role (system, user, assistant) or a content text."
+                .formatted(where, messages.size() + 1));
+      }
+      messages.add(new Message(role, message.path("content").textValue()));
+    }
+    if (!messages.isEmpty() && messages.getLast().isAssistant()) {
+      messages.removeLast();
+    }
+    if (messages.isEmpty()) {
+      throw new UserError(
+          ("%s has no question; a row looks like {\"messages\": [{\"role\": \"user\", \"content\":"
+                  + " \"...\"}]}.")
+              .formatted(where));
+    }
+    return messages;
+  }
+}

@@ -1,0 +1,176 @@
+package io.panatron.tests.fault;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** Command lines and configuration files that cannot be meant. */
+final class BadParameters {
+  private BadParameters() {}
+
+  static List<BadInput> all() {
+    return Stream.of(values(), folders(), configFiles()).flatMap(List::stream).toList();
+  }
+
+  private static List<BadInput> values() {
+    return List.of(
+        set("a misspelt name", "micro_batchsize", 2, "--micro_batchsize", "--micro_batch_size"),
+        set("a name of another command", "rlhf_type", "dpo", "--rlhf_type"),
+        set("a number that is none", "lr", "fast", "--lr", "fast", "number"),
+        set("a number that is not finite", "lr", "NaN", "--lr", "NaN"),
+        set("a whole number with a fraction", "train_iters", "1.5", "--train_iters", "1.5"),
+        set("a number below its range", "micro_batch_size", 0, "--micro_batch_size", "0"),
+        set("a number beyond long", "train_iters", "99999999999999999999", "--train_iters"),
+        set("a share beyond its range", "split_dataset_ratio", 1.5, "--split_dataset_ratio"),
+        set("a boolean that is none", "finetune", "maybe", "--finetune", "maybe", "true"),
+        set("an unknown choice", "optimizer", "lion", "--optimizer", "lion", "adam"),
+        set("an unknown style", "lr_decay_style", "zigzag", "--lr_decay_style", "zigzag", "cosine"),
+        set("what is not supported yet", "fp8_format", "e4m3", "--fp8_format", "not supported yet"),
+        set(
+            "parallelism that is not there yet",
+            "tensor_model_parallel_size",
+            2,
+            "--tensor_model_parallel_size"),
+        set(
+            "a GPU that is not supported yet",
+            "device",
+            "cuda",
+            "--device cuda",
+            "what works is auto, cpu"),
+        set("float16 arithmetic", "fp16", true, "--fp16"),
+        set("a shard size that is none", "max_shard_size", "huge", "--max_shard_size", "huge"),
+        set("an unknown loss mask", "loss_scale", "some", "--loss_scale", "some"),
+        set(
+            "batches that do not divide",
+            "micro_batch_size",
+            3,
+            "--global_batch_size 4",
+            "--micro_batch_size 3",
+            "multiple"),
+        BadInput.of(
+            "epochs that do not fill a batch",
+            folder -> BadInput.good(folder).with("max_epochs", 1).with("global_batch_size", 64),
+            "16 samples",
+            "--global_batch_size of 64",
+            "raise --max_epochs"),
+        BadInput.of(
+            "fewer samples than a micro-batch takes",
+            folder ->
+                BadInput.good(folder).with("micro_batch_size", 32).with("global_batch_size", 32),
+            "16 samples",
+            "lower --micro_batch_size"),
+        set("a rate below its minimum", "min_lr", 1, "--min_lr 1", "--lr"),
+        set("a warm-up as long as the run", "lr_warmup_iters", 8, "--lr_warmup_iters 8"),
+        set("what config.json contradicts", "hidden_size", 128, "--hidden_size 128", "config.json"),
+        BadInput.of(
+            "no model",
+            folder -> BadInput.good(folder).without("model"),
+            "--model is required",
+            "give the folder"),
+        BadInput.of(
+            "no data set",
+            folder -> BadInput.good(folder).without("dataset"),
+            "--dataset is required",
+            "give one or more"),
+        BadInput.of(
+            "no length of the run",
+            folder -> BadInput.good(folder).without("train_iters"),
+            "--train_iters",
+            "--max_epochs"),
+        BadInput.of(
+            "two kinds of validation data",
+            folder ->
+                BadInput.good(folder)
+                    .with("val_dataset", Fixture.rows())
+                    .with("split_dataset_ratio", 0.5),
+            "--val_dataset",
+            "--split_dataset_ratio",
+            "keep one"),
+        BadInput.of(
+            "two dtypes",
+            folder -> BadInput.good(folder).with("bf16", true).with("torch_dtype", "float32"),
+            "--bf16 true contradicts --torch_dtype float32"));
+  }
+
+  private static List<BadInput> folders() {
+    return List.of(
+        BadInput.of(
+            "a save path that is a file",
+            folder ->
+                BadInput.good(folder)
+                    .with("save", Files.writeString(folder.resolve("taken"), "mine")),
+            "--save",
+            "taken",
+            "give a folder"),
+        BadInput.of(
+            "a save path below a file",
+            folder ->
+                BadInput.good(folder)
+                    .with("save", Files.writeString(folder.resolve("taken"), "").resolve("out")),
+            "--save",
+            "taken/out"),
+        BadInput.of(
+            "a save path that nobody may write to",
+            folder -> BadInput.good(folder).with("save", "/proc/panatron"),
+            "--save",
+            "/proc/panatron"),
+        set("an empty path", "load", "", "--load is empty", "leave it out"),
+        BadInput.of(
+            "a checkpoint that does not exist",
+            folder -> BadInput.good(folder).with("load", folder.resolve("gone")),
+            "--load",
+            "gone",
+            "not a folder"),
+        BadInput.of(
+            "a folder without checkpoints",
+            folder ->
+                BadInput.good(folder).with("load", Files.createDirectory(folder.resolve("empty"))),
+            "empty",
+            "checkpoint"),
+        BadInput.of(
+            "a run folder whose only checkpoint is damaged",
+            folder -> {
+              Path checkpoint = Files.createDirectories(folder.resolve("run/checkpoint-2"));
+              Files.writeString(checkpoint.resolve("manifest.json"), "{");
+              return BadInput.good(folder).with("load", folder.resolve("run"));
+            },
+            "run",
+            "checkpoint-2",
+            "damaged"));
+  }
+
+  private static List<BadInput> configFiles() {
+    return List.of(
+        yaml(
+            "a configuration file that is broken",
+            "lr: [1\nsave: x\n",
+            "config.yaml, line 2",
+            "expected"),
+        yaml(
+            "a misspelt name in a file", "micro_batchsize: 1\n", "micro_batch_size", "config.yaml"),
+        yaml("a value of a wrong type in a file", "train_iters: soon\n", "train_iters", "soon"),
+        yaml("a file that is a list", "- lr\n- 1\n", "config.yaml", "name: value"),
+        yaml("a name given twice in a file", "lr: 1\nlr: 2\n", "config.yaml", "lr"),
+        BadInput.of(
+            "a configuration file that does not exist",
+            folder -> BadInput.good(folder).with("config", folder.resolve("gone.yaml")),
+            "--config",
+            "gone.yaml",
+            "does not exist"));
+  }
+
+  private static BadInput set(String name, String parameter, Object value, String... phrases) {
+    return BadInput.of(name, folder -> BadInput.good(folder).with(parameter, value), phrases);
+  }
+
+  private static BadInput yaml(String name, String text, String... phrases) {
+    return BadInput.of(
+        name,
+        folder ->
+            BadInput.good(folder)
+                .without("train_iters")
+                .with("config", Files.writeString(folder.resolve("config.yaml"), text)),
+        phrases);
+  }
+}

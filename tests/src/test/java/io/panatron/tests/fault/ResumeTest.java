@@ -1,0 +1,266 @@
+package io.panatron.tests.fault;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.panatron.cli.InProcess;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What {@code --load} takes over, and that it is all that a run needs to go on as if nothing was.
+ */
+class ResumeTest {
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @CsvSource({
+    "float32, 1, adam, single",
+    "float32, 3, adam, cyclic",
+    "bfloat16, 1, adam, cyclic",
+    "bfloat16, 3, sgd, single"
+  })
+  void aResumedRunEqualsAnUninterruptedOne(
+      String dtype, int logInterval, String optimizer, String sampler) {
+    TrainingCall whole =
+        into("whole")
+            .with("torch_dtype", dtype)
+            .with("log_interval", logInterval)
+            .with("optimizer", optimizer)
+            .with("dataloader_type", sampler)
+            // Iteration 4 lies within the window of iterations 4 to 6.
+            .with("save_interval", 4);
+    trained(whole);
+    TrainingCall rest =
+        whole
+            .with("save", folder.resolve("rest"))
+            .with("load", whole.save().resolve("checkpoint-4"));
+
+    InProcess.Result result = trained(rest);
+
+    assertThat(result.out()).contains("at iteration 4, 16 samples consumed");
+    Map<Integer, String> rows = RunFiles.log(rest.save());
+    assertThat(rows).isEqualTo(RunFiles.logFrom(whole.save(), 5)).isNotEmpty();
+    assertThat(rows.keySet())
+        .isEqualTo(logInterval == 1 ? java.util.Set.of(5, 6, 7, 8) : java.util.Set.of(6, 8));
+    RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
+  }
+
+  @Test
+  void finetuneTakesTheWeightsAndStartsOver() {
+    TrainingCall first = into("first").with("torch_dtype", "bfloat16");
+    trained(first);
+
+    TrainingCall second =
+        into("second")
+            .with("torch_dtype", "bfloat16")
+            .with("load", checkpoint(first, 8))
+            .with("finetune", true);
+    InProcess.Result result = trained(second);
+    // The same weights as --model: the log starts at 1 and no moment is left over.
+    TrainingCall asModel =
+        into("as-model")
+            .with("torch_dtype", "bfloat16")
+            .with("load", checkpoint(first, 8))
+            .with("finetune", true)
+            .with("model", checkpoint(first, 8));
+    trained(asModel);
+
+    assertThat(result.out()).contains("starting at iteration 0");
+    assertThat(RunFiles.log(second.save())).hasSize(8).isEqualTo(RunFiles.log(asModel.save()));
+    assertThat(RunFiles.log(second.save())).isNotEqualTo(RunFiles.log(first.save()));
+  }
+
+  /** In F32 a checkpoint's weights are the main parameters: it is a model like any other. */
+  @Test
+  void finetuningACheckpointEqualsTrainingItAsAModel() {
+    TrainingCall first = into("first");
+    trained(first);
+    TrainingCall tuned = into("tuned").with("load", first.save()).with("finetune", true);
+    TrainingCall model = into("model").with("model", checkpoint(first, 8));
+
+    trained(tuned);
+    trained(model);
+
+    assertThat(RunFiles.log(tuned.save())).hasSize(8).isEqualTo(RunFiles.log(model.save()));
+    RunFiles.assertSameState(checkpoint(tuned, 8), checkpoint(model, 8));
+  }
+
+  @Test
+  void withoutItsOptimizerARunContinuesAtItsIterationWithFreshMoments() {
+    TrainingCall whole = into("whole").with("save_interval", 4);
+    trained(whole);
+    TrainingCall rest =
+        whole
+            .with("save", folder.resolve("rest"))
+            .with("load", checkpoint(whole, 4))
+            .with("no_load_optim", true);
+
+    InProcess.Result result = trained(rest);
+
+    assertThat(result.out()).contains("at iteration 4, 16 samples consumed");
+    Map<Integer, String> rows = RunFiles.log(rest.save());
+    // The weights are the same, the first update is not.
+    assertThat(rows.get(5)).isEqualTo(RunFiles.log(whole.save()).get(5));
+    assertThat(rows.get(6)).isNotEqualTo(RunFiles.log(whole.save()).get(6));
+  }
+
+  @Test
+  void aCheckpointWithoutOptimizerSaysSo() {
+    TrainingCall whole = into("whole").with("save_interval", 4).with("no_save_optim", true);
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+
+    assertMistake(rest, "checkpoint-4", "no optimizer state", "--no_load_optim true");
+    trained(rest.with("no_load_optim", true));
+
+    assertThat(RunFiles.log(rest.save()).keySet()).containsExactly(5, 6, 7, 8);
+  }
+
+  /** Nothing in training is drawn at random after the weights, so all runs go on alike. */
+  @ParameterizedTest
+  @ValueSource(strings = {"no_load_rng", "no_save_rng"})
+  void theRandomStateMayBeLeftOut(String option) {
+    TrainingCall whole = into("whole").with("save_interval", 4).with(option, true);
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+
+    InProcess.Result otherSeed = trained(rest.with("seed", 7));
+
+    assertThat(otherSeed.out()).doesNotContain("made with --seed");
+    assertThat(RunFiles.log(rest.save())).isEqualTo(RunFiles.logFrom(whole.save(), 5));
+  }
+
+  @Test
+  void anotherSeedIsNoted() {
+    TrainingCall whole = into("whole").with("save_interval", 4);
+    trained(whole);
+
+    InProcess.Result result =
+        trained(
+            whole
+                .with("save", folder.resolve("rest"))
+                .with("load", checkpoint(whole, 4))
+                .with("seed", 7));
+
+    assertThat(result.out()).contains("made with --seed 42, this run has --seed 7");
+  }
+
+  @Test
+  void changedDataAreRefused() throws IOException {
+    TrainingCall whole = into("whole").with("save_interval", 4);
+    trained(whole);
+    List<String> rows = Files.readAllLines(Fixture.rows());
+    Path fewer = Files.write(folder.resolve("fewer.jsonl"), rows.subList(0, 12));
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+
+    assertMistake(rest.with("dataset", fewer), "16 samples", "gives 12", "--finetune true");
+    assertMistake(
+        rest.with("micro_batch_size", 3).with("global_batch_size", 3),
+        "16 samples",
+        "--micro_batch_size 3");
+    trained(rest.with("dataset", fewer).with("finetune", true));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"model.safetensors", "state/optimizer.safetensors", "config.json"})
+  void aFlippedBitSendsTheRunBackToTheCheckpointBefore(String file) {
+    TrainingCall whole = into("whole").with("save_interval", 2);
+    trained(whole);
+    RunFiles.flipBit(checkpoint(whole, 8).resolve(file));
+
+    assertGoesBackToSix(whole, file);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"model.safetensors", "state/trainer_state.json", "manifest.json"})
+  void aTornFileSendsTheRunBackToTheCheckpointBefore(String file) {
+    TrainingCall whole = into("whole").with("save_interval", 2);
+    trained(whole);
+    RunFiles.tear(checkpoint(whole, 8).resolve(file));
+
+    assertGoesBackToSix(whole, file.equals("manifest.json") ? "manifest" : file);
+  }
+
+  private void assertGoesBackToSix(TrainingCall whole, String file) {
+    TrainingCall rest = whole.with("save", folder.resolve("rest")).with("load", whole.save());
+
+    InProcess.Result result = trained(rest);
+
+    List<String> warnings = result.out().lines().filter(line -> line.contains("damaged")).toList();
+    assertThat(warnings).hasSize(1);
+    assertThat(warnings.getFirst()).contains("checkpoint-8", file, "checkpoint-6 is used instead");
+    assertThat(result.out()).contains("at iteration 6");
+    assertThat(RunFiles.log(rest.save())).isEqualTo(RunFiles.logFrom(whole.save(), 7));
+  }
+
+  /** The same command line again, in its own folder, after the newest checkpoint was damaged. */
+  @Test
+  void aRunThatContinuesInItsOwnFolderReplacesADamagedCheckpoint() {
+    TrainingCall whole = into("whole").with("save_interval", 2);
+    trained(whole);
+    Map<Integer, String> rows = RunFiles.log(whole.save());
+    RunFiles.flipBit(checkpoint(whole, 8).resolve("model.safetensors"));
+
+    trained(whole.with("load", whole.save()));
+    // A replaced checkpoint that waits aside, as a kill between two renames leaves it.
+    try {
+      Files.move(checkpoint(whole, 8), whole.save().resolve(".checkpoint-8.old"));
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    InProcess.Result last = trained(whole.with("load", whole.save()));
+
+    assertThat(last.out()).contains("Nothing to train: iteration 8 is the last");
+    assertThat(RunFiles.log(whole.save())).isEqualTo(rows);
+    assertThat(checkpoint(whole, 8)).isDirectory();
+  }
+
+  @Test
+  void aMissingCheckpointStartsFromTheModelWhereThatIsAllowed() {
+    TrainingCall whole = into("whole");
+    trained(whole);
+    TrainingCall again =
+        into("again")
+            .with("load", folder.resolve("gone"))
+            .with("exit_on_missing_checkpoint", false);
+
+    InProcess.Result result = trained(again);
+
+    assertThat(result.out()).contains("gone is not a folder", "Starting from --model instead");
+    assertThat(RunFiles.log(again.save())).isEqualTo(RunFiles.log(whole.save()));
+  }
+
+  private TrainingCall into(String name) {
+    return TrainingCall.into(folder.resolve(name));
+  }
+
+  private static Path checkpoint(TrainingCall call, int iteration) {
+    return call.save().resolve("checkpoint-" + iteration);
+  }
+
+  private static InProcess.Result trained(TrainingCall call) {
+    InProcess.Result result = call.run();
+    assertThat(result.err()).isEmpty();
+    assertThat(result.status()).isZero();
+    return result;
+  }
+
+  private static void assertMistake(TrainingCall call, String... phrases) {
+    InProcess.Result result = call.run();
+    assertThat(result.status()).as(result.err()).isEqualTo(2);
+    assertThat(result.err().lines()).hasSize(1);
+    assertThat(result.err()).contains(phrases);
+    assertThat(Fixture.files(call.save())).as("left in --save").isEmpty();
+  }
+}
