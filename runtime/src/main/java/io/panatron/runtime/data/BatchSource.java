@@ -5,13 +5,11 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +41,7 @@ public final class BatchSource implements AutoCloseable {
   private final long step;
   private final long end;
   private final Deque<Future<MicroBatch>> ahead = new ArrayDeque<>();
+  private final List<Thread> threads = new CopyOnWriteArrayList<>();
   private final @Nullable ExecutorService workers;
   private long planned;
   private long consumed;
@@ -68,7 +67,7 @@ public final class BatchSource implements AutoCloseable {
             ? null
             : Executors.newFixedThreadPool(
                 Math.min(settings.numWorkers(), Runtime.getRuntime().availableProcessors()),
-                threads());
+                this::newThread);
     fill();
   }
 
@@ -110,13 +109,11 @@ public final class BatchSource implements AutoCloseable {
     return new BatchSource(samples, settings, order, (long) microBatchSize * ranks, 0, size);
   }
 
-  private static ThreadFactory threads() {
-    AtomicInteger number = new AtomicInteger();
-    return task -> {
-      Thread thread = new Thread(task, "data-" + number.getAndIncrement());
-      thread.setDaemon(true);
-      return thread;
-    };
+  private Thread newThread(Runnable task) {
+    Thread thread = new Thread(task, "data-" + threads.size());
+    thread.setDaemon(true);
+    threads.add(thread);
+    return thread;
   }
 
   /** Whether a batch is left; always true in training. */
@@ -205,13 +202,13 @@ public final class BatchSource implements AutoCloseable {
     ahead.clear();
     workers.shutdown();
     boolean interrupted = false;
-    while (true) {
-      try {
-        if (workers.awaitTermination(1, TimeUnit.MINUTES)) {
-          break;
+    for (Thread thread : threads) {
+      while (thread.isAlive()) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
         }
-      } catch (InterruptedException e) {
-        interrupted = true;
       }
     }
     if (interrupted) {
