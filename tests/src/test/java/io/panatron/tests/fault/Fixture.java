@@ -48,7 +48,7 @@ final class Fixture {
   }
 
   /**
-   * A model folder of four million parameters without weights: initialised at random, and large
+   * A model folder of a million parameters without weights: initialised at random, and large
    * enough that writing a checkpoint of it takes a while.
    */
   static Path largerModel(Path into) {
@@ -59,8 +59,8 @@ final class Fixture {
       Files.writeString(
           into.resolve("config.json"),
           config
-              .replace("\"hidden_size\": 64", "\"hidden_size\": 256")
-              .replace("\"intermediate_size\": 104", "\"intermediate_size\": 1536"));
+              .replace("\"hidden_size\": 64", "\"hidden_size\": 128")
+              .replace("\"intermediate_size\": 104", "\"intermediate_size\": 768"));
       return into;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
