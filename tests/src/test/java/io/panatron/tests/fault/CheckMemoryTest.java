@@ -28,8 +28,7 @@ class CheckMemoryTest {
             .with("torch_dtype", dtype)
             .with("val_dataset", Fixture.rows())
             .with("eval_interval", 8);
-    TrainingCall checked =
-        plain.with("save", folder.resolve("checked")).with("check_memory", true);
+    TrainingCall checked = plain.with("save", folder.resolve("checked")).with("check_memory", true);
 
     assertThat(plain.run().status()).isZero();
     InProcess.Result result = checked.run();

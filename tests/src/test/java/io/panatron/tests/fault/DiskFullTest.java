@@ -30,10 +30,8 @@ class DiskFullTest {
       assertThat(result.err().lines()).as(result.err()).hasSize(1);
       assertThat(result.err()).contains("disk is full", "checkpoint-4", "another --save");
       assertThat(call.save().resolve("checkpoint-2")).isDirectory();
-      assertThat(Fixture.files(call.save()))
-          .noneMatch(file -> file.toString().endsWith(".tmp"));
-      TrainingCall rest =
-          call.with("load", call.save()).with("save", folder.resolve("rest"));
+      assertThat(Fixture.files(call.save())).noneMatch(file -> file.toString().endsWith(".tmp"));
+      TrainingCall rest = call.with("load", call.save()).with("save", folder.resolve("rest"));
       assertThat(rest.run().status()).isZero();
       assertThat(RunFiles.log(rest.save()).keySet()).containsExactly(3, 4, 5, 6, 7, 8);
     } finally {

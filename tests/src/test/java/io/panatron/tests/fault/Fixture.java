@@ -48,8 +48,8 @@ final class Fixture {
   }
 
   /**
-   * A model folder of a million parameters without weights: initialised at random, and large
-   * enough that writing a checkpoint of it takes a while.
+   * A model folder of a million parameters without weights: initialised at random, and large enough
+   * that writing a checkpoint of it takes a while.
    */
   static Path largerModel(Path into) {
     copyModel(into);

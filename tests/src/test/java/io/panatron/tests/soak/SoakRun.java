@@ -79,8 +79,7 @@ final class SoakRun {
   }
 
   /** What is in use between two steps, and the most that a step of fixed shape needs. */
-  private record Figures(
-      long reserved, long used, int live, long peak, long heap, long resident) {}
+  private record Figures(long reserved, long used, int live, long peak, long heap, long resident) {}
 
   private Figures figures() throws IOException {
     MemoryPool pool = rank.memory();
