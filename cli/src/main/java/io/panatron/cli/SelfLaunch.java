@@ -3,6 +3,7 @@ package io.panatron.cli;
 import io.panatron.bindings.posix.Posix;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.module.ModuleFinder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -10,17 +11,23 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
- * Gives the program the Vector API under a plain {@code java -jar trainer.jar}.
+ * Gives the program the Vector API, and the other options of {@code java.options}, under a plain
+ * {@code java -jar trainer.jar}.
  *
  * <p>The Vector API is an incubator module: a jar's manifest cannot ask for it, only the command
- * line can. So the process reads its own command line, puts the missing option in front, and
+ * line can. So the process reads its own command line, puts the missing options in front, and
  * replaces itself by that command. It stays one process: streams, signals, exit status, process
  * number and working folder are what they were, and nobody is left to wait for a child.
  */
 final class SelfLaunch {
   private static final String VECTOR_MODULE = "jdk.incubator.vector";
+  private static final String OPTIONS = "java.options";
+  private static final String COLLECTOR = "-XX:\\+Use\\w+GC";
   private static final Path COMMAND_LINE = Path.of("/proc/self/cmdline");
   private static final Path EXECUTABLE = Path.of("/proc/self/exe");
 
@@ -49,7 +56,8 @@ final class SelfLaunch {
       if (!executable.endsWith("java")) {
         throw new IOException("the process runs " + executable);
       }
-      Posix.replaceProgram(executable, withVectorApi(Files.readAllBytes(COMMAND_LINE)));
+      Posix.replaceProgram(
+          executable, withOptions(Files.readAllBytes(COMMAND_LINE), System.getenv()));
     } catch (IOException e) {
       throw new UserError(
           "The process could not start over with the Vector API ("
@@ -62,13 +70,16 @@ final class SelfLaunch {
   }
 
   /**
-   * The command line with the option in front of all others.
+   * The command line with the options in front of all others, without our choice of a collector if
+   * the user made one.
    *
    * @param commandLine the arguments from {@code argv[0]} on, each closed by a zero byte, as the
    *     kernel reports them
-   * @throws IOException if the option is there already, so that starting over would never end
+   * @param environment whose variables may hold further options of the user
+   * @throws IOException if the options are there already, so that starting over would never end
    */
-  static List<byte[]> withVectorApi(byte[] commandLine) throws IOException {
+  static List<byte[]> withOptions(byte[] commandLine, Map<String, String> environment)
+      throws IOException {
     List<byte[]> arguments = new ArrayList<>();
     int start = 0;
     for (int i = 0; i < commandLine.length; i++) {
@@ -80,11 +91,35 @@ final class SelfLaunch {
     if (arguments.isEmpty()) {
       throw new IOException("its command line is hidden");
     }
-    byte[] option = ("--add-modules=" + VECTOR_MODULE).getBytes(StandardCharsets.US_ASCII);
-    if (arguments.size() > 1 && Arrays.equals(arguments.get(1), option)) {
+    List<String> options = options();
+    if (arguments.size() > 1 && text(arguments.get(1)).equals(options.getFirst())) {
       throw new IOException("the module is missing although the option is given");
     }
-    arguments.add(1, option);
+    if (choosesCollector(arguments, environment)) {
+      options = options.stream().filter(option -> !option.matches(COLLECTOR)).toList();
+    }
+    arguments.addAll(1, options.stream().map(o -> o.getBytes(StandardCharsets.US_ASCII)).toList());
     return arguments;
+  }
+
+  /** The lines of {@code java.options}; the first adds the Vector API. */
+  static List<String> options() throws IOException {
+    try (InputStream file = SelfLaunch.class.getResourceAsStream(OPTIONS)) {
+      String text =
+          new String(Objects.requireNonNull(file).readAllBytes(), StandardCharsets.US_ASCII);
+      return text.lines().filter(line -> !line.isEmpty() && !line.startsWith("#")).toList();
+    }
+  }
+
+  private static boolean choosesCollector(List<byte[]> arguments, Map<String, String> environment) {
+    return Stream.concat(
+            arguments.stream().map(SelfLaunch::text),
+            Stream.of("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
+                .flatMap(name -> Stream.of(environment.getOrDefault(name, "").split("\\s+"))))
+        .anyMatch(option -> option.matches(COLLECTOR));
+  }
+
+  private static String text(byte[] argument) {
+    return new String(argument, StandardCharsets.UTF_8);
   }
 }

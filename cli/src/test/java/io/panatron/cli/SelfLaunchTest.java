@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.Test;
@@ -71,22 +72,38 @@ class SelfLaunchTest {
   }
 
   @Test
-  void theOptionComesRightAfterTheProgramName() throws Exception {
-    List<byte[]> arguments =
-        SelfLaunch.withVectorApi("java\0-jar\0trainer.jar\0--name\0\0".getBytes(UTF_8));
+  void theOptionsComeRightAfterTheProgramName() throws Exception {
+    List<String> arguments = withOptions("java\0-jar\0trainer.jar\0--name\0\0", Map.of());
 
-    assertThat(arguments.stream().map(a -> new String(a, UTF_8)))
-        .containsExactly(
-            "java", "--add-modules=jdk.incubator.vector", "-jar", "trainer.jar", "--name", "");
+    assertThat(arguments)
+        .startsWith("java", "--add-modules=jdk.incubator.vector", "-XX:+UseSerialGC")
+        .endsWith("-jar", "trainer.jar", "--name", "");
+  }
+
+  @Test
+  void theUsersCollectorTakesThePlaceOfOurs() throws Exception {
+    assertThat(withOptions("java\0-XX:+UseG1GC\0-jar\0a.jar\0", Map.of()))
+        .containsOnlyOnce("-XX:+UseG1GC")
+        .doesNotContain("-XX:+UseSerialGC");
+    assertThat(
+            withOptions(
+                "java\0-jar\0a.jar\0", Map.of("JDK_JAVA_OPTIONS", "-Xmx1g -XX:+UseParallelGC")))
+        .doesNotContain("-XX:+UseSerialGC");
   }
 
   @Test
   void startingOverTwiceIsRefused() {
-    byte[] commandLine = "java\0--add-modules=jdk.incubator.vector\0-jar\0a.jar\0".getBytes(UTF_8);
-
-    assertThatThrownBy(() -> SelfLaunch.withVectorApi(commandLine))
+    assertThatThrownBy(
+            () -> withOptions("java\0--add-modules=jdk.incubator.vector\0-jar\0a.jar\0", Map.of()))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("although the option is given");
+  }
+
+  private static List<String> withOptions(String commandLine, Map<String, String> environment)
+      throws IOException {
+    return SelfLaunch.withOptions(commandLine.getBytes(UTF_8), environment).stream()
+        .map(argument -> new String(argument, UTF_8))
+        .toList();
   }
 
   private interface Signal {

@@ -1,11 +1,13 @@
 package io.panatron.bindings.onednn;
 
+import io.panatron.bindings.NativeCallException;
 import io.panatron.bindings.NativeLibraries;
 import io.panatron.bindings.onednn.generated.OneDnnC;
 import io.panatron.bindings.onednn.generated.dnnl_version_t;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -89,6 +91,21 @@ public final class OneDnn implements AutoCloseable {
    */
   public MatmulPrimitive matmul(MatmulDescription description) {
     return MatmulPrimitive.create(engine(), description, threads());
+  }
+
+  /**
+   * oneDNN's name of the kernel that multiplies so, such as "brg_matmul:avx512_core"; empty where
+   * this CPU has none. AVX2 alone, for one, does not multiply {@link ElementType#BF16}.
+   */
+  public Optional<String> kernel(MatmulDescription description) {
+    try (MatmulPrimitive made = matmul(description)) {
+      return Optional.of(made.implementation());
+    } catch (NativeCallException e) {
+      if (e.code() == Status.UNIMPLEMENTED) {
+        return Optional.empty();
+      }
+      throw e;
+    }
   }
 
   /**

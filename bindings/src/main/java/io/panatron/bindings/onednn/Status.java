@@ -5,6 +5,9 @@ import io.panatron.bindings.onednn.generated.OneDnnC;
 
 /** Turns oneDNN's status codes into exceptions. */
 final class Status {
+  /** The code of what this CPU has no kernel for ({@code dnnl_unimplemented}). */
+  static final int UNIMPLEMENTED = 3;
+
   private Status() {}
 
   /**
@@ -23,7 +26,7 @@ final class Status {
     return switch (status) {
       case 1 -> "out of memory";
       case 2 -> "invalid arguments";
-      case 3 -> "unimplemented";
+      case UNIMPLEMENTED -> "unimplemented";
       case 4 -> "no further implementation";
       case 5 -> "runtime error";
       case 6 -> "not required";
@@ -35,7 +38,7 @@ final class Status {
     return switch (status) {
       case 1 -> "lower the batch or sequence length, or use a machine with more memory";
       case 2 -> "check that sizes, strides and types fit each other";
-      case 3 -> "this CPU has no kernel for these types; use float32";
+      case UNIMPLEMENTED -> "this CPU has no kernel for these types; use float32";
       default -> "set ONEDNN_VERBOSE=all to see what oneDNN says about it";
     };
   }

@@ -120,6 +120,13 @@ class OneDnnTest {
   }
 
   @Test
+  void aKernelIsNamedWhereThereIsOne() {
+    assertThat(oneDnn.kernel(PRODUCT)).hasValueSatisfying(name -> assertThat(name).isNotBlank());
+    Matrix half = Matrix.of(F16, 3, 3);
+    assertThat(oneDnn.kernel(MatmulDescription.of(half, Matrix.of(F32, 3, 3), half))).isEmpty();
+  }
+
+  @Test
   void aRefusedMultiplicationNamesFunctionSizesStatusAndRemedy() {
     MatmulDescription mixed =
         MatmulDescription.of(Matrix.of(F16, 3, 5), Matrix.of(F32, 5, 7), Matrix.of(F16, 3, 7));

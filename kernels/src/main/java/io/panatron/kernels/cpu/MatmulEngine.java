@@ -3,11 +3,11 @@ package io.panatron.kernels.cpu;
 import io.panatron.bindings.onednn.ElementType;
 import io.panatron.bindings.onednn.MathMode;
 import io.panatron.bindings.onednn.MatmulDescription;
-import io.panatron.bindings.onednn.MatmulPrimitive;
 import io.panatron.bindings.onednn.Matrix;
 import io.panatron.bindings.onednn.OneDnn;
 import io.panatron.kernels.DType;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,14 +27,14 @@ import org.jspecify.annotations.Nullable;
 final class MatmulEngine implements AutoCloseable {
   private final OneDnn oneDnn;
   private final PrimitiveCache[] caches;
-  private final String bf16Kernel;
+  private final Optional<String> bf16Kernel;
   private final boolean multipliesBf16;
 
   /** Who multiplies BF16. */
   enum Bf16Products {
     /** oneDNN, if it has a kernel that uses BF16 instructions. */
     DETECTED,
-    /** oneDNN, even if it emulates them slowly: for tests on any processor. */
+    /** oneDNN if it has any kernel, even one that emulates the instructions slowly: for tests. */
     ONEDNN
   }
 
@@ -51,14 +51,15 @@ final class MatmulEngine implements AutoCloseable {
     }
     bf16Kernel = bf16Kernel(oneDnn);
     // Its other BF16 kernel ("gemm:jit") emulates the instructions at a third of the speed of F32.
-    multipliesBf16 = bf16 == Bf16Products.ONEDNN || bf16Kernel.startsWith("brg");
+    multipliesBf16 =
+        bf16Kernel.isPresent()
+            && (bf16 == Bf16Products.ONEDNN || bf16Kernel.get().startsWith("brg"));
   }
 
-  private static String bf16Kernel(OneDnn oneDnn) {
+  /** oneDNN's kernel for BF16; none without AVX-512. */
+  static Optional<String> bf16Kernel(OneDnn oneDnn) {
     Matrix square = Matrix.of(ElementType.BF16, 64, 64);
-    try (MatmulPrimitive probe = oneDnn.matmul(MatmulDescription.of(square, square, square))) {
-      return probe.implementation();
-    }
+    return oneDnn.kernel(MatmulDescription.of(square, square, square));
   }
 
   /** Whether BF16 inputs are multiplied at least as fast as F32; if not, widen them first. */
@@ -71,7 +72,7 @@ final class MatmulEngine implements AutoCloseable {
     return "oneDNN "
         + oneDnn.version()
         + ", bf16 products "
-        + (multipliesBf16 ? "by " + bf16Kernel : "widened to f32");
+        + (multipliesBf16 ? "by " + bf16Kernel.orElseThrow() : "widened to f32");
   }
 
   /** Runs first on every thread that multiplies: from then on oneDNN uses that thread alone. */

@@ -65,12 +65,18 @@ public final class WeightInitializer {
     Tensor flat = parameter.value().reshape(parameter.value().elements());
     for (long first = 0; first < flat.elements(); first += CHUNK) {
       int count = (int) Math.min(CHUNK, flat.elements() - first);
-      for (int i = 0; i < count; i++) {
-        host.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (deviation * random.nextGaussian()));
-      }
+      draw(random, deviation, host, count);
       Tensor chunk = staging.slice(0, count);
       backend.device().upload(host, chunk);
       backend.copy(chunk, flat.slice(first, count));
+    }
+  }
+
+  /** A method of its own, so that the compiler has it ready for the second chunk. */
+  private static void draw(
+      RandomGenerator random, double deviation, MemorySegment host, int count) {
+    for (int i = 0; i < count; i++) {
+      host.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (deviation * random.nextGaussian()));
     }
   }
 
