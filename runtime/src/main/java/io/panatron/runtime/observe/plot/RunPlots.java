@@ -152,6 +152,5 @@ public final class RunPlots {
     styler.setLegendBorderColor(GRID);
     styler.setChartPadding(16);
     styler.setMarkerSize(7);
-    styler.setXAxisMaxLabelCount(10);
   }
 }

@@ -73,7 +73,7 @@ const rangeOf = (values) => {
   let low = Math.min(...values.map((list) => list.reduce((a, b) => Math.min(a, b), Infinity)));
   let high = Math.max(...values.map((list) => list.reduce((a, b) => Math.max(a, b), -Infinity)));
   if (!(low <= high)) return null;
-  if (low === high) { const room = Math.abs(low) * 0.05 || 1; low -= room; high += room; }
+  if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) { const room = Math.abs(low) * 0.05 || 1; low -= room; high += room; }
   return [low, high];
 };
 

@@ -125,7 +125,7 @@ function dataOf(run, index) {
     row("Validation samples", number(data.validation_samples)),
     row("Left out", `${number(data.malformed_rows)} malformed, ${number(data.too_long_rows)} too long`),
     row("Longest allowed", `${number(data.longest_allowed)} tokens`),
-    seen ? row("Sequences trained on", number(seen.sequences)) : null,
+    seen ? row("Sequences trained on since the last start", number(seen.sequences)) : null,
     seen ? row(run.args.padding_free === false ? "Their length, padded" : "Their length", `${number(seen.shortest)} to ${number(seen.longest)} tokens, mean ${number(seen.mean_length)}`) : null));
   const parts = [table];
   if (data.reasons && data.reasons.length) {
