@@ -166,7 +166,7 @@ public final class TrackerFeed implements RowListener {
       }
       return true;
     } catch (RefusedException e) {
-      complain(String.valueOf(e.getMessage()));
+      say.accept("The tracker refuses the run (" + e.getMessage() + "); the run goes on.");
       stop();
       return false;
     } catch (IOException e) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class TrackerFeedTest {
@@ -22,6 +23,7 @@ class TrackerFeedTest {
     private final List<Long> iterations = new CopyOnWriteArrayList<>();
     private final List<Boolean> ends = new CopyOnWriteArrayList<>();
     private final CountDownLatch failed = new CountDownLatch(1);
+    private final CountDownLatch fourRows = new CountDownLatch(4);
     private int failures;
     private boolean refuses;
 
@@ -34,7 +36,10 @@ class TrackerFeedTest {
     @Override
     public void send(List<TrackerRow> rows) throws IOException {
       fail();
-      rows.forEach(row -> iterations.add(row.iteration()));
+      for (TrackerRow row : rows) {
+        iterations.add(row.iteration());
+        fourRows.countDown();
+      }
     }
 
     private void fail() throws IOException {
@@ -86,12 +91,10 @@ class TrackerFeedTest {
     tracker.failures = 3;
     TrackerFeed feed = feed(() -> tracker, PATIENCE);
     rows(feed, 1, 2);
-    tracker.failed.await();
+    assertThat(tracker.failed.await(60, TimeUnit.SECONDS)).isTrue();
     rows(feed, 3, 4);
-    // The end waits for no further try than one, so the server must be back before.
-    while (tracker.iterations.size() < 4) {
-      Thread.onSpinWait();
-    }
+    // The end makes one more try only, so the server must be back before.
+    assertThat(tracker.fourRows.await(60, TimeUnit.SECONDS)).isTrue();
     feed.close(true);
 
     assertThat(tracker.iterations).containsExactly(1L, 2L, 3L, 4L);
@@ -112,7 +115,7 @@ class TrackerFeedTest {
     assertThat(tracker.ends).isEmpty();
     assertThat(said)
         .containsExactly(
-            "The tracker cannot be reached (it answers 401); the run goes on.",
+            "The tracker refuses the run (it answers 401); the run goes on.",
             "1 log rows did not reach the tracker; logging.jsonl has them.");
   }
 
