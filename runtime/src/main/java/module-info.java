@@ -4,7 +4,10 @@ module io.panatron.runtime {
   requires transitive jdk.jfr;
   requires transitive com.fasterxml.jackson.databind;
   requires ai.djl.tokenizers;
+  requires java.desktop;
+  requires java.net.http;
   requires me.tongfei.progressbar;
+  requires xchart;
   requires static transitive org.jspecify;
 
   exports io.panatron.runtime;
@@ -16,6 +19,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.model;
   exports io.panatron.runtime.nn;
   exports io.panatron.runtime.observe;
+  exports io.panatron.runtime.observe.report;
   exports io.panatron.runtime.optim;
   exports io.panatron.runtime.parallel;
   exports io.panatron.runtime.quickstart;

@@ -78,6 +78,7 @@ public final class Trainer {
     event.begin();
     long iteration = before.iteration() + 1;
     List<MicroBatch> globalBatch = draw(iteration);
+    observer.onBatch(globalBatch, System.nanoTime() - begin);
     double rate = schedule.rateAt(before.consumedSamples());
     StepResult result = step.run(iteration, globalBatch, rate);
     Progress after = before.after(settings.globalBatchSize());
