@@ -1,7 +1,10 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
+import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
@@ -12,9 +15,17 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
-    PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
+    PrintWriter out = new PrintWriter(System.out, true, charset(System.out));
+    PrintWriter err = new PrintWriter(System.err, true, charset(System.err));
     System.exit(run(args, out, err));
+  }
+
+  /**
+   * Containers often name no locale, which means ASCII: a model's answers would be question marks.
+   */
+  private static Charset charset(PrintStream stream) {
+    Charset named = stream.charset();
+    return named.equals(StandardCharsets.US_ASCII) ? StandardCharsets.UTF_8 : named;
   }
 
   static int run(String[] args, PrintWriter out, PrintWriter err) {
@@ -22,7 +33,8 @@ public final class Main {
       SelfLaunch.ensureVectorApi();
       TrainingRun training = new LocalTraining();
       List<?> further =
-          List.of(new QuickstartCommand(training), new GenerateCommand(), new BenchCommand());
+          List.of(
+              new QuickstartCommand(training), new GenerateCommand(System.in), new BenchCommand());
       return new TrainerCommandLine(training, further, out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());
