@@ -25,7 +25,7 @@ import java.util.List;
  * tokens alike, share a step without padding. The cache grows with the longest sequence.
  */
 final class DecodingBatch implements AutoCloseable {
-  /** Tokens that a new cache has room for in each slot, so that short answers never grow it. */
+  /** Tokens that a slot has room for at first, and beyond a prompt for which it grew. */
   private static final int LEAST_CAPACITY = 256;
 
   private final RankContext rank;
@@ -131,8 +131,8 @@ final class DecodingBatch implements AutoCloseable {
           "a sequence of " + tokens + " tokens; the model takes " + model.positions());
     }
     if (tokens > cache.capacity()) {
-      int doubled = Math.max(tokens, (int) Math.min(2L * cache.capacity(), model.positions()));
-      cache.grow(rank.backend(), doubled);
+      long wanted = Math.max(tokens + (long) LEAST_CAPACITY, 2L * cache.capacity());
+      cache.grow(rank.backend(), (int) Math.min(wanted, model.positions()));
     }
   }
 
