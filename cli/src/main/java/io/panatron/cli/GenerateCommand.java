@@ -1,15 +1,18 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.data.DataSettings;
-import io.panatron.runtime.data.Message;
 import io.panatron.runtime.generate.Answering;
-import io.panatron.runtime.generate.PromptFile;
+import io.panatron.runtime.generate.ChatSession;
+import io.panatron.runtime.generate.GenerationSettings;
+import io.panatron.runtime.generate.Generator;
 import io.panatron.runtime.parallel.RankContext;
+import java.io.BufferedReader;
+import java.io.Console;
+import java.io.InputStream;
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -21,13 +24,14 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code trainer generate}: answers prompts with a model, by greedy decoding. */
+/** {@code trainer generate}: answers prompts with a model, or holds a conversation. */
 @Command(
     name = "generate",
     sortOptions = false,
-    description = "Answer prompts with a model, by greedy decoding.")
+    description = "Answer prompts with a model, or chat with it.")
 final class GenerateCommand implements Callable<Integer> {
   private static final int DEFAULT_NEW_TOKENS = 128;
+  private static final int DEFAULT_CHAT_TOKENS = 512;
 
   @Option(
       names = "--model",
@@ -36,31 +40,25 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Hugging Face model folder, such as a checkpoint of trainer sft.")
   private @Nullable Path model;
 
-  @Option(
-      names = "--prompt",
-      arity = "1..*",
-      paramLabel = "TEXT",
-      description = "What the user says; several texts are several conversations.")
-  private List<String> prompts = new ArrayList<>();
+  @ArgGroup(validate = false)
+  private PromptOptions prompts = new PromptOptions();
 
   @Option(
-      names = "--prompt_file",
-      paramLabel = "FILE",
+      names = "--chat",
+      arity = "0..1",
+      fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "BOOL",
       description =
-          "Prompts: a .jsonl file of messages, whose last answer is left out, or one per line.")
-  private @Nullable Path promptFile;
-
-  @Option(
-      names = "--raw_ids",
-      arity = "1..*",
-      paramLabel = "IDS",
-      description = "Token ids to continue, as in \"1,2,3\", without a template.")
-  private List<String> rawIds = new ArrayList<>();
+          "Hold a conversation, a line a turn, from the terminal or a pipe; exit or Ctrl-D ends it.")
+  private boolean chat;
 
   @Option(
       names = "--max_new_tokens",
       paramLabel = "N",
-      description = "Most tokens of an answer; default: 128, or less if the model takes no more.")
+      description =
+          "Most tokens of an answer; default: 128, in a chat 512, or less if the model takes no"
+              + " more.")
   private @Nullable Integer maxNewTokens;
 
   @Option(
@@ -79,12 +77,6 @@ final class GenerateCommand implements Callable<Integer> {
   private boolean useChatTemplate = true;
 
   @Option(
-      names = "--system",
-      paramLabel = "TEXT",
-      description = "System prompt, or a .txt file that holds it.")
-  private @Nullable String system;
-
-  @Option(
       names = "--ignore_eos",
       arity = "0..1",
       fallbackValue = "true",
@@ -97,21 +89,17 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--micro_batch_size",
       defaultValue = "16",
       paramLabel = "N",
-      description = "Prompts answered together; default: 16.")
+      description = "Answers made together; default: 16.")
   private int microBatchSize = 16;
-
-  @Option(
-      names = "--format",
-      defaultValue = "text",
-      paramLabel = "FORMAT",
-      description = "text, or jsonl: rows of prompt_ids, new_ids and answer; default: text.")
-  private String format = "text";
-
-  @ArgGroup(validate = false)
-  private DeviceOptions device = new DeviceOptions();
 
   @ArgGroup(validate = false)
   private SamplingOptions sampling = new SamplingOptions();
+
+  @ArgGroup(validate = false)
+  private OutputOptions output = new OutputOptions();
+
+  @ArgGroup(validate = false)
+  private DeviceOptions device = new DeviceOptions();
 
   @Option(
       names = {"-h", "--help"},
@@ -120,10 +108,17 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("UnusedVariable") // picocli reads it
   private boolean help;
 
+  private final InputStream in;
   private @Nullable CommandSpec spec;
 
-  /** A prompt as it is shown and as the model reads it. */
-  private record Prompt(String shown, int[] ids) {}
+  /**
+   * Makes the command.
+   *
+   * @param in what the user says in a chat
+   */
+  GenerateCommand(InputStream in) {
+    this.in = in;
+  }
 
   @Spec
   void setSpec(CommandSpec spec) {
@@ -134,77 +129,75 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    sampling.requireGreedy();
-    AnswerPrinter printer = AnswerPrinter.of(format, out());
-    if (microBatchSize < 1) {
+    // Mistakes in the options are told before anything is read.
+    sampling.settings(maxNewTokens == null ? 1 : maxNewTokens, Set.of(), microBatchSize);
+    sampling.stopWords();
+    output.check();
+    if (chat && (!prompts.isEmpty() || output.isGiven() || sampling.samples() > 1)) {
       throw new UserError(
-          "--micro_batch_size is %d; it must be at least 1.".formatted(microBatchSize));
+          "--chat shows one answer a turn; leave out --prompt, --prompt_file, --raw_ids, --format,"
+              + " --result_path, --logprobs and --num_return_sequences.");
+    }
+    if (!chat && prompts.isEmpty()) {
+      throw new UserError(
+          "trainer generate needs something to answer; give --prompt TEXT, --prompt_file FILE or"
+              + " --chat.");
     }
     try (Answering answering =
         Answering.open(Objects.requireNonNull(model), template, useChatTemplate)) {
-      List<Prompt> asked = prompts(answering);
-      List<int[]> ids = asked.stream().map(Prompt::ids).toList();
-      int longest = ids.stream().mapToInt(prompt -> prompt.length).max().orElseThrow();
-      int newTokens = newTokens(longest, answering.config().maxPositionEmbeddings());
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
-      try (RankContext rank = device.open()) {
-        answering.load(rank, device.dtype(answering.config()), longest + newTokens);
-        for (int first = 0; first < asked.size(); first += microBatchSize) {
-          int end = Math.min(first + microBatchSize, asked.size());
-          List<int[]> answers =
-              answering.generate(rank, ids.subList(first, end), newTokens, stops, microBatchSize);
-          for (int i = first; i < end; i++) {
-            int[] answer = answers.get(i - first);
-            printer.print(
-                asked.get(i).shown(), ids.get(i), answer, answering.decode(answer), asked.size());
-          }
-        }
-      }
+      return chat ? talk(answering, stops) : answer(answering, stops);
+    }
+  }
+
+  private int answer(Answering answering, Set<Integer> stops) {
+    List<PromptOptions.Prompt> asked = prompts.read(answering);
+    List<int[]> ids = asked.stream().map(PromptOptions.Prompt::ids).toList();
+    int longest = ids.stream().mapToInt(prompt -> prompt.length).max().orElseThrow();
+    int newTokens = newTokens(longest, answering.config().maxPositionEmbeddings());
+    GenerationSettings settings = sampling.settings(newTokens, stops, microBatchSize);
+    try (RankContext rank = device.open()) {
+      answering.load(rank, device.dtype(answering.config()), longest + newTokens);
+      Generator generator = answering.generator(rank);
+      int total = asked.size() * sampling.samples();
+      output.use(
+          out(),
+          total,
+          destination ->
+              answering.answer(
+                  generator,
+                  ids,
+                  settings,
+                  sampling.stopWords(),
+                  new OrderedAnswers(asked, sampling.samples(), destination)));
+      report(generator);
     }
     return 0;
   }
 
-  private List<Prompt> prompts(Answering answering) {
-    List<Prompt> asked = new ArrayList<>();
-    for (String prompt : prompts) {
-      List<Message> conversation = new ArrayList<>();
-      if (system != null) {
-        conversation.add(new Message("system", DataSettings.systemPrompt(system)));
+  private int talk(Answering answering, Set<Integer> stops) {
+    int positions = answering.config().maxPositionEmbeddings();
+    int newTokens = maxNewTokens == null ? DEFAULT_CHAT_TOKENS : maxNewTokens;
+    GenerationSettings settings = sampling.settings(newTokens, stops, 1);
+    try (RankContext rank = device.open()) {
+      answering.load(rank, device.dtype(answering.config()), positions);
+      Generator generator = answering.generator(rank);
+      Console console = System.console();
+      boolean terminal = console != null && console.isTerminal();
+      BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
+      try (ChatSession session =
+          new ChatSession(answering, generator, settings, sampling.stopWords(), prompts.system())) {
+        new ChatTerminal(session, lines, out(), terminal).run();
       }
-      conversation.add(new Message("user", prompt));
-      asked.add(new Prompt(prompt, answering.encode(conversation)));
+      report(generator);
     }
-    if (promptFile != null) {
-      String prompt = system == null ? null : DataSettings.systemPrompt(system);
-      for (List<Message> conversation : PromptFile.read(promptFile, prompt)) {
-        asked.add(new Prompt(conversation.getLast().content(), answering.encode(conversation)));
-      }
-    }
-    for (String list : rawIds) {
-      asked.add(new Prompt(list, tokenIds(list, answering.config().vocabSize())));
-    }
-    if (asked.isEmpty()) {
-      throw new UserError(
-          "trainer generate needs something to answer; give --prompt TEXT or --prompt_file FILE.");
-    }
-    return asked;
+    return 0;
   }
 
-  private static int[] tokenIds(String list, int vocabulary) {
-    try {
-      int[] ids =
-          Arrays.stream(list.strip().split("[,\\s]+")).mapToInt(Integer::parseInt).toArray();
-      if (Arrays.stream(ids).allMatch(id -> id >= 0 && id < vocabulary)) {
-        return ids;
-      }
-    } catch (NumberFormatException e) {
-      throw new UserError(
-          "--raw_ids '%s' is not a list of token ids; write them as in \"1,2,3\".".formatted(list),
-          e);
-    }
-    throw new UserError(
-        "--raw_ids '%s' has an id that is not among the model's %d tokens."
-            .formatted(list, vocabulary));
+  private void report(Generator generator) {
+    PrintWriter err = Objects.requireNonNull(spec).commandLine().getErr();
+    err.println(generator.throughput().summary());
+    err.flush();
   }
 
   /** The answer's limit: what was asked for, or the default as far as the model's positions go. */
@@ -218,7 +211,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (maxNewTokens == null) {
       return Math.min(DEFAULT_NEW_TOKENS, room);
     }
-    if (maxNewTokens < 1 || maxNewTokens > room) {
+    if (maxNewTokens > room) {
       throw new UserError(
           ("--max_new_tokens is %d; after a prompt of %d tokens this model can take 1 to %d new"
                   + " ones.")

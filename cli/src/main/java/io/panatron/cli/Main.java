@@ -1,7 +1,10 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
+import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
@@ -14,9 +17,17 @@ public final class Main {
   public static void main(String[] args) {
     // Plots are drawn into memory; a display that cannot be reached must not matter.
     System.setProperty("java.awt.headless", "true");
-    PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
-    PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
+    PrintWriter out = new PrintWriter(System.out, true, charset(System.out));
+    PrintWriter err = new PrintWriter(System.err, true, charset(System.err));
     System.exit(run(args, out, err));
+  }
+
+  /**
+   * Containers often name no locale, which means ASCII: a model's answers would be question marks.
+   */
+  private static Charset charset(PrintStream stream) {
+    Charset named = stream.charset();
+    return named.equals(StandardCharsets.US_ASCII) ? StandardCharsets.UTF_8 : named;
   }
 
   static int run(String[] args, PrintWriter out, PrintWriter err) {
@@ -26,7 +37,7 @@ public final class Main {
       List<?> further =
           List.of(
               new QuickstartCommand(training),
-              new GenerateCommand(),
+              new GenerateCommand(System.in),
               new ReportCommand(),
               new BenchCommand());
       return new TrainerCommandLine(training, further, out, err).execute(args);

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.quickstart.QuickstartModel;
 import io.panatron.runtime.quickstart.QuickstartRecipe;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -30,7 +31,9 @@ class QuickstartCommandTest {
     TrainingRun training = new LocalTraining();
     return new TrainerCommandLine(
             training,
-            List.of(new QuickstartCommand(training, MINIATURE), new GenerateCommand()),
+            List.of(
+                new QuickstartCommand(training, MINIATURE),
+                new GenerateCommand(InputStream.nullInputStream())),
             new PrintWriter(out),
             new PrintWriter(err))
         .execute(arguments);
@@ -154,19 +157,5 @@ class QuickstartCommandTest {
             "reference");
     assertThat(status).isEqualTo(ErrorReport.USER_ERROR);
     assertThat(err.toString()).contains("holds no weights").hasLineCount(1);
-  }
-
-  @Test
-  void generateRefusesSamplingByName() {
-    int status = trainer("generate", "--model", "m", "--prompt", "x", "--temperature", "0.7");
-    assertThat(status).isEqualTo(ErrorReport.USER_ERROR);
-    assertThat(err.toString()).startsWith("--temperature 0.7 is not supported yet").hasLineCount(1);
-  }
-
-  @Test
-  void aMistypedOptionAfterPromptsIsNoPrompt() {
-    int status = trainer("generate", "--model", "m", "--prompt", "x", "--max_new_token", "3");
-    assertThat(status).isEqualTo(ErrorReport.USER_ERROR);
-    assertThat(err.toString()).contains("'--max_new_token'");
   }
 }

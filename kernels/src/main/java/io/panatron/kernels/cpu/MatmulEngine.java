@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * bounds.
  */
 final class MatmulEngine implements AutoCloseable {
-  /** Rows and depth of the blocks in which F32 products run where sgemm packs badly. */
+  /** Depth, and what rows are a multiple of, of the blocks in which F32 products run where sgemm packs badly. */
   private static final int BLOCK = 128;
 
   /** Narrower products (attention's with values) are faster in sgemm everywhere. */
@@ -152,9 +152,10 @@ final class MatmulEngine implements AutoCloseable {
   private void multiplyInBlocks(int worker, Product product, int m, int k) {
     int blockRows = m - m % BLOCK;
     int blockDepth = k - k % BLOCK;
-    for (int row = 0; row < blockRows; row += BLOCK) {
+    if (blockRows > 0) {
+      // All rows at once: the primitive packs the right factor anew in each call.
       for (int inner = 0; inner < blockDepth; inner += BLOCK) {
-        compiled(worker, product, row, BLOCK, inner, BLOCK);
+        compiled(worker, product, 0, blockRows, inner, BLOCK);
       }
     }
     sgemm(product, 0, blockRows, blockDepth, k - blockDepth);

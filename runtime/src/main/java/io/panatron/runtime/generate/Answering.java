@@ -6,18 +6,20 @@ import io.panatron.runtime.data.ChatTemplate;
 import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.TemplateException;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model folder opened to answer conversations: tokenizer, chat template and weights.
+ * A model folder opened to answer conversations: tokenizer, chat template and weights. Code that
+ * has its own tokens and weights uses {@link Generator} alone.
  *
  * <p>{@link #encode} needs no weights, so prompts can be checked before {@link #load} reads them.
  */
@@ -26,9 +28,16 @@ public final class Answering implements AutoCloseable {
   private final ModelConfig config;
   private final HfTokenizer tokenizer;
   private final ChatTemplate template;
+  private final boolean useChatTemplate;
   private @Nullable LoadedModel model;
 
-  private Answering(Path folder, ModelConfig config, HfTokenizer tokenizer, ChatTemplate template) {
+  private Answering(
+      Path folder,
+      ModelConfig config,
+      HfTokenizer tokenizer,
+      ChatTemplate template,
+      boolean useChatTemplate) {
+    this.useChatTemplate = useChatTemplate;
     this.folder = folder;
     this.config = config;
     this.tokenizer = tokenizer;
@@ -50,7 +59,8 @@ public final class Answering implements AutoCloseable {
           folder,
           config,
           tokenizer,
-          ChatTemplates.choose(template, useChatTemplate, tokenizer, ZonedDateTime.now()));
+          ChatTemplates.choose(template, useChatTemplate, tokenizer, ZonedDateTime.now()),
+          useChatTemplate);
     } catch (RuntimeException | Error failure) {
       tokenizer.close();
       throw failure;
@@ -61,9 +71,31 @@ public final class Answering implements AutoCloseable {
     return config;
   }
 
+  /** The longest sequence that the loaded weights take, prompt and answer together. */
+  public int positions() {
+    return loaded().network().positions();
+  }
+
   /** The tokens of a conversation, up to where the answer starts. */
   public int[] encode(List<Message> conversation) {
-    return tokenizer.encode(template.renderPrompt(conversation));
+    String text;
+    try {
+      text = template.renderPrompt(conversation);
+    } catch (TemplateException e) {
+      throw new UserError(
+          "the conversation that ends with '%s' %s."
+              .formatted(conversation.getLast().content(), e.getMessage()),
+          e);
+    }
+    int[] ids = tokenizer.encode(text);
+    OptionalInt begin = tokenizer.bosId();
+    if (useChatTemplate || !tokenizer.addsBosToken() || begin.isEmpty()) {
+      return ids; // a chat template writes its begin token itself
+    }
+    int[] begun = new int[ids.length + 1];
+    begun[0] = begin.getAsInt();
+    System.arraycopy(ids, 0, begun, 1, ids.length);
+    return begun;
   }
 
   /** The text of an answer, without special tokens. */
@@ -116,13 +148,35 @@ public final class Answering implements AutoCloseable {
       int maxNewTokens,
       Set<Integer> stopTokens,
       int batchSize) {
-    GreedyDecoder decoder = new GreedyDecoder(rank, config, loaded().network());
-    List<int[]> answers = new ArrayList<>();
-    for (int first = 0; first < prompts.size(); first += batchSize) {
-      int end = Math.min(first + batchSize, prompts.size());
-      answers.addAll(decoder.generate(prompts.subList(first, end), maxNewTokens, stopTokens));
-    }
-    return answers;
+    GenerationSettings settings = GenerationSettings.greedy(maxNewTokens, stopTokens, batchSize);
+    return generator(rank).generate(prompts, settings, TokenListener.NONE).stream()
+        .map(Completion::tokens)
+        .toList();
+  }
+
+  /**
+   * Answers prompts with text.
+   *
+   * @param generator of this model, from {@link #generator}
+   * @param stops strings that end an answer and are no part of it; none is empty
+   * @param listener hears of every piece of text as soon as it is certain
+   * @return all answers, by prompt and sample
+   * @throws UserError if a prompt and its answer are longer than the model takes
+   */
+  public List<Answer> answer(
+      Generator generator,
+      List<int[]> prompts,
+      GenerationSettings settings,
+      List<String> stops,
+      AnswerListener listener) {
+    AnswerTexts texts = new AnswerTexts(this::decode, stops, listener);
+    generator.generate(prompts, settings, texts);
+    return texts.answers();
+  }
+
+  /** A generator over the loaded weights. */
+  public Generator generator(RankContext rank) {
+    return new Generator(rank, config, loaded().network());
   }
 
   private LoadedModel loaded() {

@@ -21,8 +21,9 @@ public final class PromptFile {
   private PromptFile() {}
 
   /**
-   * Reads a {@code .jsonl} file of {@code messages}, as data sets hold them, or any other file as
-   * one prompt per line. The last answer of a conversation is left out; blank lines are skipped.
+   * Reads a {@code .jsonl} file of {@code messages} or {@code query}, as data sets hold them, or
+   * any other file as one prompt per line. The last answer of a conversation is left out; blank
+   * lines are skipped.
    *
    * @param system put in front of conversations that have no system message
    * @throws UserError naming file, line and mistake
@@ -76,6 +77,20 @@ public final class PromptFile {
               .formatted(where, e.getOriginalMessage().lines().findFirst().orElse("")),
           e);
     }
+    List<Message> messages = row.has("messages") ? messages(row, where) : turns(row, where);
+    if (!messages.isEmpty() && messages.getLast().isAssistant()) {
+      messages.removeLast();
+    }
+    if (messages.isEmpty() || messages.getLast().role().equals("system")) {
+      throw new UserError(
+          ("%s has no question; a row looks like {\"messages\": [{\"role\": \"user\", \"content\":"
+                  + " \"...\"}]} or {\"query\": \"...\"}.")
+              .formatted(where));
+    }
+    return messages;
+  }
+
+  private static List<Message> messages(JsonNode row, String where) {
     List<Message> messages = new ArrayList<>();
     for (JsonNode message : row.path("messages")) {
       String role = message.path("role").asText();
@@ -86,15 +101,32 @@ public final class PromptFile {
       }
       messages.add(new Message(role, message.path("content").textValue()));
     }
-    if (!messages.isEmpty() && messages.getLast().isAssistant()) {
-      messages.removeLast();
+    return messages;
+  }
+
+  /** {@code query}, with {@code system} and {@code history}, as rows of data sets have them. */
+  private static List<Message> turns(JsonNode row, String where) {
+    List<Message> messages = new ArrayList<>();
+    if (!row.path("system").isMissingNode() && !row.path("system").isNull()) {
+      messages.add(new Message("system", text(row.path("system"), "system", where)));
     }
-    if (messages.isEmpty()) {
-      throw new UserError(
-          ("%s has no question; a row looks like {\"messages\": [{\"role\": \"user\", \"content\":"
-                  + " \"...\"}]}.")
-              .formatted(where));
+    for (JsonNode turn : row.path("history")) {
+      messages.add(new Message("user", text(turn.path(0), "history", where)));
+      messages.add(new Message("assistant", text(turn.path(1), "history", where)));
+    }
+    if (row.has("query")) {
+      messages.add(new Message("user", text(row.path("query"), "query", where)));
+    } else {
+      messages.clear();
     }
     return messages;
+  }
+
+  private static String text(JsonNode node, String column, String where) {
+    if (!node.isTextual()) {
+      throw new UserError(
+          "%s has a column '%s' that holds something other than text.".formatted(where, column));
+    }
+    return node.textValue();
   }
 }

@@ -43,6 +43,25 @@ class PromptFileTest {
             List.of(new Message("system", "s"), new Message("user", "a")));
   }
 
+  @Test
+  void aQueryIsAPromptWithItsSystemAndHistory() throws IOException {
+    Path file =
+        file(
+            "p.jsonl",
+            """
+            {"query": "a", "response": "left out"}
+            {"system": "s", "history": [["a", "b"]], "query": "c"}
+            """);
+    assertThat(PromptFile.read(file, "new"))
+        .containsExactly(
+            List.of(new Message("system", "new"), new Message("user", "a")),
+            List.of(
+                new Message("system", "s"),
+                new Message("user", "a"),
+                new Message("assistant", "b"),
+                new Message("user", "c")));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = ';',
@@ -50,6 +69,9 @@ class PromptFileTest {
         "{\"messages\": [;is not valid JSON",
         "{\"text\": \"a\"};has no question",
         "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}]};has no question",
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"a\"}]};has no question",
+        "{\"query\": 3};has a column 'query' that holds something other than text",
+        "{\"history\": [[\"a\"]], \"query\": \"b\"};has a column 'history' that holds",
         "{\"messages\": [{\"role\": \"usr\", \"content\": \"a\"}]};message 1 without a role",
         "{\"messages\": [{\"role\": \"user\", \"content\": 3}]};message 1 without a role",
       })

@@ -6,19 +6,25 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.cli.Main;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code trainer generate} against the greedy continuations of transformers. */
+/** {@code trainer generate} as a process, against transformers. */
 class GenerateCommandTest {
   @ParameterizedTest
   @ValueSource(strings = {"qwen2", "qwen3", "llama3"})
@@ -55,17 +61,86 @@ class GenerateCommandTest {
     }
   }
 
+  /** Computed by {@code generate(do_sample=False, repetition_penalty=1.4)} of transformers 5.18. */
+  private static final int[][] PENALISED = {
+    {363, 221, 356, 269, 307, 363, 221, 262, 338, 255, 329, 62, 282, 75, 32, 33},
+    {59, 0, 188, 175, 223, 62, 182, 47, 165, 225, 75, 1, 363, 227, 19, 59},
+    {47, 86, 43, 188, 175, 116, 59, 284, 209, 382, 278, 50, 369, 1, 140, 59}
+  };
+
+  @Test
+  void theRepetitionPenaltyIsThatOfTransformers() throws Exception {
+    Golden golden = Golden.open("qwen3");
+    List<String> arguments =
+        arguments(golden, "--max_new_tokens", "16", "--repetition_penalty", "1.4", "--prompt");
+    golden.at("generate").forEach(item -> arguments.add(item.get("prompt").asText()));
+    List<JsonNode> rows = generate(arguments);
+    for (int i = 0; i < PENALISED.length; i++) {
+      assertThat(Golden.ints(rows.get(i).get("new_ids"))).isEqualTo(PENALISED[i]);
+    }
+  }
+
+  @Test
+  void samplesDependOnTheirSeedAloneAndStreamAsTheyAreWritten(@TempDir Path folder)
+      throws Exception {
+    Golden golden = Golden.open("llama3");
+    Path prompts = Files.writeString(folder.resolve("p.txt"), "one\nzwölf 世界\nthree\n");
+    Path result = folder.resolve("result.jsonl");
+    List<String> sampled = new ArrayList<>(List.of("generate", "--model"));
+    sampled.addAll(List.of(golden.model().toString(), "--prompt_file", prompts.toString()));
+    sampled.addAll(List.of("--temperature", "0.8", "--top_p", "0.95", "--n", "2"));
+    sampled.addAll(List.of("--max_new_tokens", "40", "--batch_invariant"));
+    List<String> rows = new ArrayList<>(sampled);
+    rows.addAll(List.of("--result_path", result.toString(), "--micro_batch_size", "4"));
+    assertThat(run(rows, "")).isEmpty();
+    StringBuilder expected = new StringBuilder();
+    for (String line : Files.readAllLines(result)) {
+      JsonNode row = parse(line);
+      expected.append("> ").append(row.get("prompt").asText()).append('\n');
+      expected.append(row.get("answer").asText()).append('\n');
+    }
+    assertThat(expected.toString().lines()).hasSizeGreaterThanOrEqualTo(12);
+    sampled.addAll(List.of("--micro_batch_size", "1"));
+    assertThat(run(sampled, "")).isEqualTo(expected.toString());
+  }
+
+  @Test
+  void aChatFromAPipeAnswersEachLineUntilExit() throws Exception {
+    Golden golden = Golden.open("qwen2");
+    List<String> arguments = new ArrayList<>(List.of("generate", "--model"));
+    arguments.addAll(List.of(golden.model().toString(), "--chat", "--max_new_tokens", "5"));
+    String two = run(arguments, "Grüße\n\nagain\nexit\nnever read\n");
+    String one = run(arguments, "Grüße\n");
+    assertThat(two).startsWith(one).hasSizeGreaterThan(one.length());
+    String cleared = run(arguments, "Grüße\nclear\nGrüße");
+    assertThat(cleared).isEqualTo(one + one);
+  }
+
   private static List<String> arguments(Golden golden, String... more) {
     List<String> arguments =
         new ArrayList<>(
             List.of("generate", "--model", golden.model().toString(), "--format", "jsonl"));
-    arguments.addAll(List.of("--max_new_tokens", "12", "--ignore_eos", "true", "--threads", "2"));
+    arguments.addAll(List.of("--ignore_eos", "true", "--threads", "2"));
+    if (!Arrays.asList(more).contains("--max_new_tokens")) {
+      arguments.addAll(List.of("--max_new_tokens", "12"));
+    }
     arguments.addAll(Arrays.asList(more));
     return arguments;
   }
 
-  /** Runs the program as a user does, and reads the lines it prints. */
   private static List<JsonNode> generate(List<String> arguments)
+      throws IOException, InterruptedException {
+    return run(arguments, "", Map.of()).lines().map(GenerateCommandTest::parse).toList();
+  }
+
+  /** Runs the program where no locale says UTF-8, as in a container. */
+  private static String run(List<String> arguments, String typed)
+      throws IOException, InterruptedException {
+    return run(arguments, typed, Map.of("LC_ALL", "C"));
+  }
+
+  /** Runs the program as a user does, with what the user types, and returns what it prints. */
+  private static String run(List<String> arguments, String typed, Map<String, String> environment)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -73,12 +148,16 @@ class GenerateCommandTest {
         List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
     command.addAll(arguments);
-    Process process = new ProcessBuilder(command).redirectError(Redirect.INHERIT).start();
-    process.getOutputStream().close();
-    try (var output = process.inputReader()) {
-      List<JsonNode> rows = output.lines().map(GenerateCommandTest::parse).toList();
+    ProcessBuilder builder = new ProcessBuilder(command).redirectError(Redirect.INHERIT);
+    builder.environment().putAll(environment);
+    Process process = builder.start();
+    try (OutputStream input = process.getOutputStream()) {
+      input.write(typed.getBytes(StandardCharsets.UTF_8));
+    }
+    try (InputStream output = process.getInputStream()) {
+      String text = new String(output.readAllBytes(), StandardCharsets.UTF_8);
       assertThat(process.waitFor()).isZero();
-      return rows;
+      return text;
     }
   }
 

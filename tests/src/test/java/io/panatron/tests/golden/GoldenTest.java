@@ -18,7 +18,10 @@ import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.DataPipeline;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.MicroBatch;
-import io.panatron.runtime.generate.GreedyDecoder;
+import io.panatron.runtime.generate.Completion;
+import io.panatron.runtime.generate.GenerationSettings;
+import io.panatron.runtime.generate.Generator;
+import io.panatron.runtime.generate.TokenListener;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.optim.LearningRateSchedule;
@@ -133,11 +136,9 @@ class GoldenTest {
         prompts.add(Golden.ints(item.get("prompt_ids")));
         expected.add(Golden.ints(item.get("new_ids")));
       }
-      GreedyDecoder decoder =
-          new GreedyDecoder(session.rank, session.model.config(), session.model.network());
-      List<int[]> together = decoder.generate(prompts, 12, Set.of());
-      assertThat(together).containsExactlyElementsOf(expected);
-      assertThat(decoder.generate(prompts.subList(0, 1), 12, Set.of()).getFirst())
+      GenerationSettings greedy = GenerationSettings.greedy(12, Set.of(), 16);
+      assertThat(session.generate(prompts, greedy)).containsExactlyElementsOf(expected);
+      assertThat(session.generate(prompts.subList(0, 1), greedy).getFirst())
           .as("alone as in a batch")
           .isEqualTo(expected.getFirst());
     }
@@ -188,6 +189,13 @@ class GoldenTest {
         }
         return batches;
       }
+    }
+
+    List<int[]> generate(List<int[]> prompts, GenerationSettings settings) {
+      return new Generator(rank, model.config(), model.network())
+          .generate(prompts, settings, TokenListener.NONE).stream()
+              .map(Completion::tokens)
+              .toList();
     }
 
     double[] logits(MicroBatch batch) {
