@@ -20,8 +20,11 @@ final class EarlyCompilation implements AutoCloseable {
   /** Enough for both compilers to step in. */
   private static final int CALLS = 40;
 
-  /** Numbers that a loop works on: a few vectors, whatever the processor's are. */
-  private static final int COUNT = 64;
+  /**
+   * Numbers that a loop works on. As many as a row of a model has: compiled after a few short
+   * turns, the loops on memory segments stay half as fast for good.
+   */
+  private static final int COUNT = 512;
 
   private final Thread thread;
   private volatile boolean closed;

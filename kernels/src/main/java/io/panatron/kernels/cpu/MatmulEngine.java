@@ -25,7 +25,10 @@ import org.jspecify.annotations.Nullable;
  * bounds.
  */
 final class MatmulEngine implements AutoCloseable {
-  /** Depth, and what rows are a multiple of, of the blocks in which F32 products run where sgemm packs badly. */
+  /**
+   * Depth, and what rows are a multiple of, of the blocks in which F32 products run where sgemm
+   * packs badly.
+   */
   private static final int BLOCK = 128;
 
   /** Narrower products (attention's with values) are faster in sgemm everywhere. */
