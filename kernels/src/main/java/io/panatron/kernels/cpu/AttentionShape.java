@@ -20,7 +20,7 @@ record AttentionShape(int queryHeads, int keyHeads, int headDim, int queryBlock)
   /** Rows of a block: fewer make slower products, more compute more scores that causality hides. */
   private static final int ROWS = 128;
 
-  private static final int MOST_QUERIES = 64;
+  static final int MOST_QUERIES = 64;
   private static final int LEAST_QUERIES = 8;
 
   static AttentionShape of(Tensor q, Tensor k) {

@@ -15,6 +15,9 @@ import java.lang.foreign.MemorySegment;
  * Queries are packed (and scaled, and widened) once for each piece; F32 keys and values are read in
  * place, since oneDNN packs them anyway.
  *
+ * <p>Under a window the keys that no query of the block sees are never touched: the keys of a block
+ * begin where its first query's window begins.
+ *
  * <p>Source: Dao, "FlashAttention-2", algorithm 1.
  */
 final class CpuAttention {
@@ -122,6 +125,7 @@ final class CpuAttention {
       private final long firstKey;
       private final int seenByFirst;
       private final int seenByLast;
+      private final int window;
 
       Block(
           int worker,
@@ -147,6 +151,7 @@ final class CpuAttention {
         firstKey = layout.keyStart(sequence);
         seenByFirst = layout.keyLength(sequence) - length + first + 1;
         seenByLast = seenByFirst + queries - 1;
+        window = Math.min(layout.window(), layout.keyLength(sequence));
       }
 
       void run(Tensor q, Tensor out, Tensor logSumExp) {
@@ -162,13 +167,14 @@ final class CpuAttention {
               columns,
               scale);
         }
-        for (int start = 0; start < seenByLast; start += AttentionShape.KEY_BLOCK) {
-          keyBlock(start, Math.min(AttentionShape.KEY_BLOCK, seenByLast - start));
+        int first = Math.max(0, seenByFirst - window);
+        for (int start = first; start < seenByLast; start += AttentionShape.KEY_BLOCK) {
+          keyBlock(start, Math.min(AttentionShape.KEY_BLOCK, seenByLast - start), start == first);
         }
         finish(out, logSumExp);
       }
 
-      private void keyBlock(int start, int count) {
+      private void keyBlock(int start, int count, boolean firstBlock) {
         int d = shape.headDim();
         long key = shape.keyPosition(firstKey + start, keyHead);
         engine.multiply(
@@ -187,11 +193,13 @@ final class CpuAttention {
             address(scores),
             count);
         for (int row = 0; row < rows; row++) {
+          int seen = seenByFirst + row / shape.group() - start;
           softmax(
               row,
-              Math.clamp(seenByFirst + row / shape.group() - start, 0, count),
+              Math.clamp(seen - window, 0, count),
+              Math.clamp(seen, 0, count),
               count,
-              start == 0);
+              firstBlock);
         }
         engine.multiply(
             worker,
@@ -205,20 +213,34 @@ final class CpuAttention {
             false,
             values.at(key),
             shape.keyStride(),
-            start > 0,
+            !firstBlock,
             address(result),
             d);
       }
 
-      /** Turns the scores of a row into weights relative to the greatest score so far. */
-      private void softmax(int row, int seen, int count, boolean firstBlock) {
-        long start = scores + (long) row * count;
-        if (seen < count) {
-          TileRows.zero(memory, start + seen, count - seen);
+      /**
+       * Turns the scores of a row into weights relative to the greatest score so far.
+       *
+       * <p>A window hides keys of the first block only, and never all of them: that block begins
+       * with the first key of the first query's window, and has more keys than there are queries or
+       * all keys that the last of them sees.
+       *
+       * @param hidden keys of the block that lie before the row's window
+       * @param end keys of the block up to the last that the row sees
+       */
+      private void softmax(int row, int hidden, int end, int count, boolean firstBlock) {
+        long block = scores + (long) row * count;
+        if (hidden > 0) {
+          TileRows.zero(memory, block, hidden);
         }
+        if (end < count) {
+          TileRows.zero(memory, block + end, count - end);
+        }
+        int seen = end - hidden;
         if (seen == 0) {
           return;
         }
+        long start = block + hidden;
         float max = SoftmaxRows.max(memory, start, seen);
         float before = firstBlock ? max : TileRows.get(memory, maxima + row);
         max = Math.max(max, before);

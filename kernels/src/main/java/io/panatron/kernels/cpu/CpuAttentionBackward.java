@@ -13,7 +13,8 @@ import java.lang.foreign.MemorySegment;
  * <p>A piece of work is a range of keys of one sequence and key head ({@link AttentionRanges}): it
  * owns the gradients of its keys and values, and its own part of the query gradients, which are
  * added up in the order of the ranges. Queries and upstream gradients are packed once for all
- * pieces, head group by head group.
+ * pieces, head group by head group. A range reaches no query whose window lies behind it, and a
+ * block of queries no key before the window of its first.
  *
  * <p>Memory: four to eight times the queries in F32, whatever the lengths of the sequences.
  *
@@ -168,8 +169,11 @@ final class CpuAttentionBackward {
       int row = query - layout.queryStart(sequence);
       for (int keyHead = 0; keyHead < shape.keyHeads(); keyHead++) {
         int piece = ranges.firstPiece(sequence, keyHead);
-        long sum = parts.queryGradients + ranges.queryGradient(piece, row);
         int end = piece + ranges.rangesOf(sequence);
+        while (ranges.endQuery(piece) <= row) {
+          piece++;
+        }
+        long sum = parts.queryGradients + ranges.queryGradient(piece, row);
         for (int later = piece + 1; later < end && ranges.firstKey(later) <= row; later++) {
           long part = parts.queryGradients + ranges.queryGradient(later, row);
           TileRows.add(memory, part, memory, sum, columns);
@@ -247,18 +251,21 @@ final class CpuAttentionBackward {
         TileRows.zero(memory, keyGradients, (long) count * shape.headDim());
         TileRows.zero(memory, valueGradients, (long) count * shape.headDim());
         int firstBlock = key / shape.queryBlock() * shape.queryBlock();
-        for (int query = firstBlock; query < length; query += shape.queryBlock()) {
+        int endQuery = ranges.endQuery(key + count, length);
+        for (int query = firstBlock; query < endQuery; query += shape.queryBlock()) {
           queryBlock(query, Math.min(shape.queryBlock(), length - query), key, count);
         }
         store(key, count, dk, dv);
       }
     }
 
-    private void queryBlock(int query, int queries, int key, int keyCount) {
+    private void queryBlock(int query, int queries, int keyBlock, int keyCount) {
+      int hidden = Math.max(0, query + 1 - ranges.window(length) - keyBlock);
+      int key = keyBlock + hidden;
       int d = shape.headDim();
       int group = shape.group();
       int rows = queries * group;
-      int count = Math.min(keyCount, query + queries - key);
+      int count = Math.min(keyCount - hidden, query + queries - key);
       long keyAddress = keys.at(shape.keyPosition(firstKey + key, keyHead));
       long valueAddress = values.at(shape.keyPosition(firstKey + key, keyHead));
       long row = packedRow + (long) query * group;
@@ -291,7 +298,13 @@ final class CpuAttentionBackward {
           scoreGradients,
           count);
       for (int r = 0; r < rows; r++) {
-        softmaxGradient(r, row + r, Math.clamp(query + r / group + 1 - key, 0, count), count);
+        int seen = query + r / group + 1 - key;
+        softmaxGradient(
+            r,
+            row + r,
+            Math.clamp(seen - ranges.window(length), 0, count),
+            Math.clamp(seen, 0, count),
+            count);
       }
       multiply(
           count,
@@ -304,7 +317,7 @@ final class CpuAttentionBackward {
           upstream,
           d,
           true,
-          valueGradients,
+          valueGradients + (long) hidden * d,
           d);
       multiply(
           count,
@@ -317,9 +330,10 @@ final class CpuAttentionBackward {
           packed,
           d,
           true,
-          keyGradients,
+          keyGradients + (long) hidden * d,
           d);
-      boolean accumulate = key > ranges.firstKey(piece);
+      boolean accumulate =
+          keyBlock > ranges.firstKey(piece) && query < ranges.endQuery(keyBlock, length);
       long target = parts.queryGradients + ranges.queryGradient(piece, query);
       multiply(
           rows,
@@ -336,18 +350,22 @@ final class CpuAttentionBackward {
           d);
     }
 
-    private void softmaxGradient(int r, long row, int seen, int count) {
+    private void softmaxGradient(int r, long row, int hidden, int end, int count) {
       long start = scores + (long) r * count;
       long gradients = scoreGradients + (long) r * count;
-      if (seen < count) {
-        TileRows.zero(memory, start + seen, count - seen);
-        TileRows.zero(memory, gradients + seen, count - seen);
+      if (hidden > 0) {
+        TileRows.zero(memory, start, hidden);
+        TileRows.zero(memory, gradients, hidden);
+      }
+      if (end < count) {
+        TileRows.zero(memory, start + end, count - end);
+        TileRows.zero(memory, gradients + end, count - end);
       }
       SoftmaxRows.gradients(
           memory,
-          start,
-          gradients,
-          seen,
+          start + hidden,
+          gradients + hidden,
+          end - hidden,
           TileRows.get(memory, parts.normalisers + row),
           TileRows.get(memory, parts.deltas + row));
     }

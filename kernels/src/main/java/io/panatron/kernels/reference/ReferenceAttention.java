@@ -4,7 +4,8 @@ import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Tensor;
 
 /**
- * {@code out = softmax(scale q k^T) v} for one query row at a time, causal within each sequence.
+ * {@code out = softmax(scale q k^T) v} for one query row at a time, causal within each sequence and
+ * within the layout's window.
  *
  * <p>With {@code p} a row of the softmax: {@code dv_j += p_j dOut}; {@code ds_j = p_j (dOut v_j -
  * dOut out)}; {@code dq += scale ds_j k_j}; {@code dk_j += scale ds_j q}.
@@ -121,7 +122,12 @@ final class ReferenceAttention {
           int key = layout.keyStart(s) * keyHeads + h / (queryHeads / keyHeads);
           for (int i = 0; i < layout.queryLength(s); i++) {
             int query = (layout.queryStart(s) + i) * queryHeads + h;
-            body.accept(query, key, i + earlier + 1, score);
+            int last = i + earlier;
+            int first = 0;
+            while (last - first >= layout.window()) {
+              first++;
+            }
+            body.accept(query, key + first * keyHeads, last - first + 1, score);
           }
         }
       }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.panatron.kernels.AttentionLayout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class AttentionRangesTest {
@@ -49,6 +50,34 @@ class AttentionRangesTest {
     AttentionRanges ranges = ranges(0, 1, 1, 10, 20);
     int sequence = ranges.sequenceOf(query);
     assertThat(sequence).isEqualTo(query == 0 ? 0 : query < 10 ? 2 : 3);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4096, 128", "4096, 1000", "10007, 1", "10007, 4096", "2048, 2047"})
+  void underAWindowTheRangesShareTheWorkAndReachTheQueriesThatSeeThem(int length, int window) {
+    AttentionRanges ranges =
+        AttentionRanges.of(
+            AttentionLayout.packed(new int[] {0, length}).withWindow(window), ONE_KEY_HEAD);
+    assertThat(ranges.count()).isEqualTo(8);
+    double all = (2.0 * length - window) * window;
+    int expected = 0;
+    for (int piece = 0; piece < ranges.count(); piece++) {
+      int first = ranges.firstKey(piece);
+      int end = ranges.endKey(piece);
+      assertThat(first).isEqualTo(expected).isLessThan(end);
+      double pairs = 0;
+      for (int key = first; key < end; key++) {
+        pairs += 2.0 * Math.min(window, length - key);
+      }
+      // An eighth, what cuts at query blocks may add, and the diagonal's other half.
+      assertThat(pairs / all).isLessThan(0.125 + 2.0 * 42 / length + 2.0 / window / 8 + 0.002);
+      int lastQuery = Math.min(length, end - 1 + window) - 1;
+      assertThat(ranges.endQuery(piece)).isBetween(lastQuery + 1, lastQuery + 42);
+      expected = end;
+    }
+    assertThat(expected).isEqualTo(length);
+    assertThat(ranges.queryGradientElements())
+        .isLessThanOrEqualTo((length + 8L * (window + 42)) * ONE_KEY_HEAD.groupColumns());
   }
 
   private static AttentionRanges ranges(int... starts) {

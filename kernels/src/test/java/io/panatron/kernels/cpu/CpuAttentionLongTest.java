@@ -1,10 +1,13 @@
 package io.panatron.kernels.cpu;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.host.HostMemory;
 import io.panatron.kernels.reference.ReferenceBackend;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -14,9 +17,21 @@ class CpuAttentionLongTest {
   private static final double SCALE = 0.3;
 
   @ParameterizedTest
-  @CsvSource({"1100, 1, 1, 16", "1029, 3, 1, 10", "2100, 2, 1, 8", "1030, 2, 2, 5"})
-  void longSequencesAgreeWithTheReference(int length, int queryHeads, int keyHeads, int headDim) {
-    AttentionLayout layout = AttentionLayout.packed(new int[] {0, length, length + 3});
+  @CsvSource({
+    "1100, 1, 1, 16, 9999",
+    "1029, 3, 1, 10, 9999",
+    "2100, 2, 1, 8, 9999",
+    "1030, 2, 2, 5, 9999",
+    "2100, 2, 1, 8, 2",
+    "2100, 3, 1, 8, 70",
+    "1029, 1, 1, 10, 511",
+    "1800, 2, 2, 5, 600",
+    "1100, 2, 1, 16, 1099"
+  })
+  void longSequencesAgreeWithTheReference(
+      int length, int queryHeads, int keyHeads, int headDim, int window) {
+    AttentionLayout layout =
+        AttentionLayout.packed(new int[] {0, length, length + 3}).withWindow(window);
     int tokens = length + 3;
     try (CpuFixture f = new CpuFixture(2);
         Backend reference = new ReferenceBackend()) {
@@ -55,10 +70,18 @@ class CpuAttentionLongTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1, 700", "3, 1025", "70, 600"})
-  void fewQueriesSeeTheKeysBeforeThem(int queries, int keys) {
+  @CsvSource({
+    "1, 700, 9999",
+    "3, 1025, 9999",
+    "70, 600, 9999",
+    "1, 700, 600",
+    "3, 1025, 5",
+    "70, 600, 530"
+  })
+  void fewQueriesSeeTheKeysBeforeThem(int queries, int keys, int window) {
     AttentionLayout layout =
-        new AttentionLayout(new int[] {0, queries}, new int[] {5}, new int[] {keys});
+        new AttentionLayout(new int[] {0, queries}, new int[] {5}, new int[] {keys})
+            .withWindow(window);
     try (CpuFixture f = new CpuFixture(2);
         Backend reference = new ReferenceBackend()) {
       MemoryScope s = f.scope();
@@ -72,6 +95,48 @@ class CpuAttentionLongTest {
       Differences.assertClose("out", f.read(actual[0]), f.read(expected[0]), Differences.F32_SUMS);
       Differences.assertClose(
           "logSumExp", f.read(actual[1]), f.read(expected[1]), Differences.F32_SUMS);
+    }
+  }
+
+  /** A product with a key that is not a number would show, even under a weight of zero. */
+  @ParameterizedTest
+  @CsvSource({"1100, 64, 2", "1500, 600, 1"})
+  void keysBehindTheWindowAreNotEvenMultiplied(int length, int window, int keyHeads) {
+    AttentionLayout layout = AttentionLayout.packed(new int[] {0, length}).withWindow(window);
+    int hidden = 200;
+    // The windows of the queries from here on begin behind the hidden keys, with those of the
+    // other queries of their block.
+    int clean = hidden + window + AttentionShape.MOST_QUERIES;
+    try (CpuFixture f = new CpuFixture(2)) {
+      MemoryScope s = f.scope();
+      Tensor q = f.normal(DType.F32, 1, length, 2, 8);
+      Tensor k = f.normal(DType.F32, 1, length, keyHeads, 8);
+      Tensor v = f.normal(DType.F32, 1, length, keyHeads, 8);
+      Tensor dOut = f.normal(DType.F32, 1, length, 2, 8);
+      HostMemory.of(k.slice(0, hidden)).fill((byte) 0xff);
+      HostMemory.of(v.slice(0, hidden)).fill((byte) 0xff);
+      Tensor[] results = results(s, q, k);
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, results[0], results[1]);
+      new CpuAttentionBackward(f.workers())
+          .backward(
+              s,
+              q,
+              k,
+              v,
+              results[0],
+              results[1],
+              dOut,
+              layout,
+              SCALE,
+              results[2],
+              results[3],
+              results[4]);
+      for (Tensor result : results) {
+        for (double value : f.read(result.slice(clean, length - clean))) {
+          assertThat(value).isFinite();
+        }
+      }
+      assertThat(f.read(results[0].slice(0, 1))).containsOnly(Float.NaN);
     }
   }
 

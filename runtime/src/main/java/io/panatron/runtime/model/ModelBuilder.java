@@ -4,7 +4,6 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
-import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.Shape;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.SplitHeads;
@@ -14,7 +13,6 @@ import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.LinearLayer;
 import io.panatron.runtime.nn.MlpBlock;
 import io.panatron.runtime.nn.ParameterStore;
-import io.panatron.runtime.tensor.HostTransfer;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -41,7 +39,7 @@ public final class ModelBuilder {
 
   /** The model over the parameters of a store made from {@link #specs}. */
   public static TransformerModel build(
-      ModelConfig config, ParameterStore store, RotaryTable rotary) {
+      ModelConfig config, ParameterStore store, RotaryTables rotary) {
     ModelBuilder builder = new ModelBuilder(config, store);
     Parameter embedding = store.parameter("model.embed_tokens.weight");
     List<DecoderLayer> layers = new ArrayList<>();
@@ -54,30 +52,13 @@ public final class ModelBuilder {
   }
 
   /**
-   * Cosines and sines of {@code position * inverse frequency} for the first {@code positions}
-   * positions.
-   *
-   * <p>The angle is rounded to F32 before the cosine, as in transformers.
+   * The rotary angles of sequences of up to {@code positions} tokens.
    *
    * @param dtype F64 or F32
    */
-  public static RotaryTable rotary(
+  public static RotaryTables rotary(
       Device device, MemoryScope run, ModelConfig config, int positions, DType dtype) {
-    float[] inverse = RotaryFrequencies.inverse(config);
-    double[] cosine = new double[Math.multiplyExact(positions, inverse.length)];
-    double[] sine = new double[cosine.length];
-    for (int position = 0; position < positions; position++) {
-      for (int i = 0; i < inverse.length; i++) {
-        double angle = (float) position * inverse[i];
-        cosine[position * inverse.length + i] = Math.cos(angle);
-        sine[position * inverse.length + i] = Math.sin(angle);
-      }
-    }
-    return new RotaryTable(
-        HostTransfer.upload(device, run, "rotary cosine", cosine, dtype)
-            .reshape(positions, inverse.length),
-        HostTransfer.upload(device, run, "rotary sine", sine, dtype)
-            .reshape(positions, inverse.length));
+    return RotaryTables.of(device, run, config, positions, dtype);
   }
 
   private DecoderLayer layer(int index) {
@@ -94,6 +75,7 @@ public final class ModelBuilder {
         store.parameter(prefix + "input_layernorm.weight"),
         new AttentionBlock(
             index,
+            config.window(index),
             geometry(config),
             linear(attention + "qkv_proj"),
             headNorm,

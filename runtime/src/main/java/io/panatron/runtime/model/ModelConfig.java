@@ -1,5 +1,6 @@
 package io.panatron.runtime.model;
 
+import io.panatron.kernels.AttentionLayout;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import java.nio.file.Files;
@@ -22,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  * @param maxPositionEmbeddings tokens the model was made for
  * @param rmsNormEps epsilon of every RMS norm
  * @param ropeTheta base of the rotary frequencies
- * @param ropeScaling llama3 scaling, or null
+ * @param ropeScaling or null
+ * @param slidingWindow which layers see only the last tokens; null where all see all
  * @param tieWordEmbeddings whether the output projection is the embedding
  * @param qkvBias whether q, k and v projections have biases
  * @param outputBias whether the attention's output projection has one
@@ -47,6 +49,7 @@ public record ModelConfig(
     double rmsNormEps,
     double ropeTheta,
     @Nullable RopeScaling ropeScaling,
+    @Nullable SlidingWindow slidingWindow,
     boolean tieWordEmbeddings,
     boolean qkvBias,
     boolean outputBias,
@@ -86,6 +89,17 @@ public record ModelConfig(
       throw new IllegalArgumentException(
           "head_dim is %d, but must be even for rotary positions".formatted(headDim));
     }
+    if (slidingWindow != null && slidingWindow.layers().size() != numLayers) {
+      throw new IllegalArgumentException(
+          "the sliding window is told for %d layers, but num_hidden_layers is %d"
+              .formatted(slidingWindow.layers().size(), numLayers));
+    }
+    if (ropeScaling instanceof RopeScaling.LongRope scaling
+        && scaling.shortFactors().size() != headDim / 2) {
+      throw new IllegalArgumentException(
+          "short_factor has %d numbers, but must have one for each pair of head_dim %d"
+              .formatted(scaling.shortFactors().size(), headDim));
+    }
     eosTokenIds = List.copyOf(eosTokenIds);
   }
 
@@ -108,6 +122,13 @@ public record ModelConfig(
   /** Query heads of one key-value head. */
   public int queriesPerKeyValueHead() {
     return numHeads / numKeyValueHeads;
+  }
+
+  /** The most tokens that a token sees in a layer, itself included. */
+  public int window(int layer) {
+    return slidingWindow != null && slidingWindow.layers().get(layer)
+        ? slidingWindow.tokens()
+        : AttentionLayout.NO_WINDOW;
   }
 
   /** Rows of the query projection. */

@@ -68,9 +68,9 @@ final class ModelConfigReader {
     ConfigRange.check("num_attention_heads", numHeads, 1, 1 << 16);
     int numLayers = json.integer("num_hidden_layers", 32);
     int maxPositions = json.integer("max_position_embeddings", defaults.maxPositionEmbeddings());
-    refuseSlidingWindow(numLayers);
     RopeParameters rope = RopeParameters.read(json, maxPositions);
-    boolean attentionBias = family != ModelFamily.QWEN2 && json.flag("attention_bias", false);
+    boolean biasKey = family == ModelFamily.LLAMA || family == ModelFamily.QWEN3;
+    boolean attentionBias = biasKey && json.flag("attention_bias", false);
     return new ModelConfig(
         family,
         json.integer("vocab_size", defaults.vocabSize()),
@@ -84,6 +84,7 @@ final class ModelConfigReader {
         json.real("rms_norm_eps", 1e-6),
         rope.theta(),
         rope.scaling(),
+        SlidingWindow.read(json, family, numLayers),
         json.flag("tie_word_embeddings", false),
         attentionBias || family == ModelFamily.QWEN2,
         attentionBias,
@@ -135,33 +136,6 @@ final class ModelConfigReader {
       if (value != null && !value.isEmpty()) {
         throw json.error("has a %s, which is not supported; give a plain model".formatted(key));
       }
-    }
-  }
-
-  private void refuseSlidingWindow(int numLayers) {
-    if (family == ModelFamily.LLAMA) {
-      return;
-    }
-    boolean active = json.flag("use_sliding_window", false);
-    int window = json.isNull("sliding_window") ? 0 : json.integer("sliding_window", 4096);
-    int fullLayers = json.integer("max_window_layers", 28);
-    JsonNode layerTypes = json.get("layer_types");
-    if (layerTypes != null) {
-      if (!layerTypes.isArray() || layerTypes.size() != numLayers) {
-        throw json.wrong(
-            "layer_types", "must be a list of num_hidden_layers %d names".formatted(numLayers));
-      }
-      for (JsonNode type : layerTypes) {
-        if (!type.asText().equals("full_attention")) {
-          throw json.error(
-              "asks for layer type %s in layer_types, which is not supported; only full_attention is"
-                  .formatted(type));
-        }
-      }
-    } else if (active && window != 0 && fullLayers < numLayers) {
-      throw json.error(
-          "asks for use_sliding_window with a window of %d tokens, which is not supported"
-              .formatted(window));
     }
   }
 

@@ -25,7 +25,12 @@ public enum ModelFamily {
       new Defaults(151_936, 22_016, 32, null, 32_768, null, List.of())),
   /** Qwen3; an RMS norm on each query and key head, {@code attention_bias} as in Llama. */
   QWEN3(
-      "Qwen3ForCausalLM", "qwen3", new Defaults(151_936, 22_016, 32, 128, 32_768, null, List.of()));
+      "Qwen3ForCausalLM", "qwen3", new Defaults(151_936, 22_016, 32, 128, 32_768, null, List.of())),
+  /** Mistral; Llama without biases, behind a sliding window. */
+  MISTRAL(
+      "MistralForCausalLM",
+      "mistral",
+      new Defaults(32_000, 14_336, 8, null, 131_072, 1, List.of(2)));
 
   /**
    * What a family's configuration class assumes where a key is absent; keys that all share (hidden

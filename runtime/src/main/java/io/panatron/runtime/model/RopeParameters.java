@@ -39,29 +39,7 @@ record RopeParameters(double theta, @Nullable RopeScaling scaling) {
     if (type == null || type.equals("default")) {
       return new RopeParameters(theta, null);
     }
-    if (!type.equals("llama3")) {
-      throw config.error(
-          "asks for rope type %s, which is not supported; supported are default and llama3"
-              .formatted(type));
-    }
-    for (String key : new String[] {"factor", "low_freq_factor", "high_freq_factor"}) {
-      if (rope.get(key) == null) {
-        throw config.error("has llama3 rope scaling without its " + key);
-      }
-    }
-    String original = "original_max_position_embeddings";
-    ConfigJson originalPlace = config.get(original) != null ? config : rope;
-    int originalMaxPositions =
-        originalPlace.get(original) == null
-            ? maxPositions
-            : originalPlace.integer(original, maxPositions);
-    return new RopeParameters(
-        theta,
-        new RopeScaling(
-            rope.real("factor", 1),
-            rope.real("low_freq_factor", 1),
-            rope.real("high_freq_factor", 1),
-            originalMaxPositions));
+    return new RopeParameters(theta, RopeScalingReader.read(config, rope, type, maxPositions));
   }
 
   private static ObjectNode merged(ConfigJson config) {

@@ -3,36 +3,92 @@ package io.panatron.runtime.model;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The inverse frequencies of rotary positions, {@code theta^(-2i/headDim)}, with llama3 scaling
- * where the configuration asks for it.
+ * The inverse frequencies of rotary positions, {@code theta^(-2i/headDim)}, scaled as the
+ * configuration asks for.
  *
  * <p>Every operation is done in float32 in the order transformers does it, since the angle at a
  * late position multiplies each rounding. The power is rounded correctly; PyTorch's vectorised
  * power may be one unit in the last place off that.
  *
- * <p>Source: {@code compute_default_rope_parameters} and {@code _compute_llama3_parameters} of
+ * <p>Source: {@code compute_default_rope_parameters} and {@code modeling_rope_utils.py} of
  * transformers.
  */
-public final class RotaryFrequencies {
+final class RotaryFrequencies {
   private RotaryFrequencies() {}
 
-  /** {@code headDim / 2} values, the fastest first, in radians per token. */
-  public static float[] inverse(ModelConfig config) {
-    return inverse(config.headDim(), config.ropeTheta(), config.ropeScaling());
+  /**
+   * {@code headDim / 2} values, the fastest first, in radians per token.
+   *
+   * @param length the longest sequence of the forward pass, on which dynamic scaling and longrope
+   *     depend
+   */
+  static float[] inverse(ModelConfig config, int length) {
+    return inverse(config.headDim(), config.ropeTheta(), config.ropeScaling(), length);
   }
 
-  static float[] inverse(int headDim, double theta, @Nullable RopeScaling scaling) {
+  static float[] inverse(int headDim, double theta, @Nullable RopeScaling scaling, int length) {
+    float base = (float) theta;
+    if (scaling instanceof RopeScaling.Dynamic dynamic) {
+      base = grownBase(base, headDim, dynamic, length);
+    }
     float[] inverse = new float[headDim / 2];
     for (int i = 0; i < inverse.length; i++) {
       float exponent = (float) (2 * i) / (float) headDim;
-      float power = (float) Math.pow((float) theta, exponent);
-      float frequency = 1.0f / power;
-      inverse[i] = scaling == null ? frequency : scaled(frequency, scaling);
+      float power = (float) Math.pow(base, exponent);
+      inverse[i] =
+          switch (scaling) {
+            case null -> 1 / power;
+            case RopeScaling.Dynamic dynamic -> 1 / power;
+            case RopeScaling.Linear linear -> 1 / power / (float) linear.factor();
+            case RopeScaling.Llama3 llama3 -> scaled(1 / power, llama3);
+            case RopeScaling.Yarn yarn -> blended(power, i, headDim, theta, yarn);
+            case RopeScaling.LongRope longRope -> 1 / (divisor(longRope, i, length) * power);
+          };
     }
     return inverse;
   }
 
-  private static float scaled(float frequency, RopeScaling scaling) {
+  private static float grownBase(float base, int headDim, RopeScaling.Dynamic scaling, int length) {
+    if (length <= scaling.maxPositions()) {
+      return base;
+    }
+    float factor = (float) scaling.factor();
+    float growth = factor * length / scaling.maxPositions() - (float) (scaling.factor() - 1);
+    return base * (float) Math.pow(growth, (float) (headDim / (headDim - 2.0)));
+  }
+
+  private static float divisor(RopeScaling.LongRope scaling, int i, int length) {
+    boolean isLong = length > scaling.originalMaxPositions();
+    return (float) (double) (isLong ? scaling.longFactors() : scaling.shortFactors()).get(i);
+  }
+
+  private static float blended(
+      float power, int i, int headDim, double theta, RopeScaling.Yarn scaling) {
+    double low = dimension(scaling.betaFast(), headDim, theta, scaling);
+    double high = dimension(scaling.betaSlow(), headDim, theta, scaling);
+    if (scaling.truncate()) {
+      low = Math.floor(low);
+      high = Math.ceil(high);
+    }
+    low = Math.max(low, 0);
+    high = Math.min(high, headDim - 1.0);
+    if (low == high) {
+      high += 0.001;
+    }
+    float ramp = Math.clamp(((float) i - (float) low) / (float) (high - low), 0f, 1f);
+    float kept = 1 - ramp;
+    float interpolated = 1 / ((float) scaling.factor() * power);
+    return interpolated * (1 - kept) + 1 / power * kept;
+  }
+
+  /** Which frequency turns {@code rotations} times within the original context. */
+  private static double dimension(
+      double rotations, int headDim, double theta, RopeScaling.Yarn scaling) {
+    double turns = scaling.originalMaxPositions() / (rotations * 2 * Math.PI);
+    return headDim * Math.log(turns) / (2 * Math.log(theta));
+  }
+
+  private static float scaled(float frequency, RopeScaling.Llama3 scaling) {
     double original = scaling.originalMaxPositions();
     float longest = (float) (original / scaling.lowFreqFactor());
     float shortest = (float) (original / scaling.highFreqFactor());

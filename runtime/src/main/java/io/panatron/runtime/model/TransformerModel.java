@@ -2,7 +2,6 @@ package io.panatron.runtime.model;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
-import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Embedding;
@@ -29,7 +28,7 @@ public final class TransformerModel {
   private final Parameter finalNorm;
   private final double epsilon;
   private final Parameter head;
-  private final RotaryTable rotary;
+  private final RotaryTables rotary;
 
   TransformerModel(
       Parameter embedding,
@@ -37,7 +36,7 @@ public final class TransformerModel {
       Parameter finalNorm,
       double epsilon,
       Parameter head,
-      RotaryTable rotary) {
+      RotaryTables rotary) {
     this.embedding = embedding;
     this.layers = List.copyOf(layers);
     this.finalNorm = finalNorm;
@@ -68,20 +67,26 @@ public final class TransformerModel {
       Tensor dLosses,
       Tensor positions,
       AttentionLayout layout) {
-    Tensor hidden = hiddenStates(tape, ids, new SequenceContext(positions, layout, rotary, null));
+    Tensor hidden =
+        hiddenStates(
+            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
     return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses);
   }
 
   /** The loss of each token. Shapes as {@link #weightedLosses}. */
   public Tensor losses(
       Tape tape, Tensor ids, Tensor labels, Tensor positions, AttentionLayout layout) {
-    Tensor hidden = hiddenStates(tape, ids, new SequenceContext(positions, layout, rotary, null));
+    Tensor hidden =
+        hiddenStates(
+            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
     return LinearCrossEntropy.forward(tape, hidden, head, labels);
   }
 
   /** All logits, for tests and precision checks: [tokens, vocab] in the accumulator dtype. */
   public Tensor logits(Tape tape, Tensor ids, Tensor positions, AttentionLayout layout) {
-    Tensor hidden = hiddenStates(tape, ids, new SequenceContext(positions, layout, rotary, null));
+    Tensor hidden =
+        hiddenStates(
+            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
     return Linear.logits(tape, hidden, head);
   }
 
@@ -94,7 +99,9 @@ public final class TransformerModel {
    */
   public Tensor nextTokenLogits(
       Tape tape, Tensor ids, Tensor positions, AttentionLayout layout, KeyValueCache cache) {
-    Tensor hidden = hiddenStates(tape, ids, new SequenceContext(positions, layout, rotary, cache));
+    Tensor hidden =
+        hiddenStates(
+            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), cache));
     cache.commit();
     Tensor last =
         tape.allocate("last hidden", hidden.dtype(), layout.sequences(), hidden.shape().columns());

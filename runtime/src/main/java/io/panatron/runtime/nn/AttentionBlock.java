@@ -1,5 +1,6 @@
 package io.panatron.runtime.nn;
 
+import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Attention;
@@ -15,11 +16,14 @@ import org.jspecify.annotations.Nullable;
  * query and key heads, rotary positions, attention, output projection.
  *
  * @param layer the block's place in the model, which selects its part of the cache
+ * @param window the most tokens that a token sees, itself included; {@link
+ *     AttentionLayout#NO_WINDOW} for all
  * @param qkv weight [fused columns, hidden]: all query rows, then key rows, then value rows
  * @param output weight [hidden, query heads x head dim]
  */
 public record AttentionBlock(
     int layer,
+    int window,
     HeadGeometry geometry,
     LinearLayer qkv,
     SplitHeads.@Nullable Norm headNorm,
@@ -35,7 +39,8 @@ public record AttentionBlock(
       heads = cached(tape, heads, context.cache());
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
-    return output.forward(tape, Attention.forward(tape, heads, context.layout(), scale));
+    AttentionLayout layout = context.layout().withWindow(window);
+    return output.forward(tape, Attention.forward(tape, heads, layout, scale));
   }
 
   private SplitHeads.Heads cached(Tape tape, SplitHeads.Heads fresh, KeyValueCache cache) {

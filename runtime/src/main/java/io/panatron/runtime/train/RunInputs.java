@@ -49,6 +49,10 @@ record RunInputs(
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
     ModelConfig model = ModelConfig.read(folder);
     config.arguments().requireAgreement(named(model));
+    WindowArguments.requireAgreement(
+        config.arguments().textOrNull("window_size"),
+        config.arguments().textOrNull("window_attn_skip_freq"),
+        model);
     DType dtype = dtype(config.arguments(), model, backend);
     ModelFolderFiles files = ModelFolderFiles.read(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.panatron.kernels.AttentionLayout;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import java.io.IOException;
@@ -60,7 +61,8 @@ class ModelConfigTest {
                 512,
                 1e-3,
                 500_000.0,
-                new RopeScaling(8, 1, 4, 64),
+                new RopeScaling.Llama3(8, 1, 4, 64),
+                null,
                 false,
                 false,
                 false,
@@ -89,6 +91,7 @@ class ModelConfigTest {
                 512,
                 1e-6,
                 1_000_000.0,
+                null,
                 null,
                 true,
                 true,
@@ -119,6 +122,7 @@ class ModelConfigTest {
                 512,
                 1e-6,
                 1_000_000.0,
+                null,
                 null,
                 false,
                 false,
@@ -218,7 +222,7 @@ class ModelConfigTest {
     json.remove("rope_parameters");
     ((ObjectNode) json.get("rope_scaling")).remove("original_max_position_embeddings");
     RopeScaling scaling = read(json).ropeScaling();
-    assertThat(scaling).isEqualTo(new RopeScaling(8, 1, 4, 512));
+    assertThat(scaling).isEqualTo(new RopeScaling.Llama3(8, 1, 4, 512));
   }
 
   @Test
@@ -239,6 +243,25 @@ class ModelConfigTest {
                     + "'max_window_layers':32}")
                 .family())
         .isEqualTo(ModelFamily.QWEN2);
+  }
+
+  @Test
+  void aWindowHoldsForTheLayersThatTheConfigurationNames() throws IOException {
+    assertThat(read("{'model_type':'mistral','num_hidden_layers':2}").slidingWindow())
+        .isEqualTo(new SlidingWindow(4096, List.of(true, true)));
+    assertThat(read("{'model_type':'mistral','sliding_window':null}").slidingWindow()).isNull();
+    ModelConfig later =
+        read(
+            "{'model_type':'qwen2','use_sliding_window':true,'sliding_window':7,"
+                + "'num_hidden_layers':3,'max_window_layers':2}");
+    assertThat(later.window(1)).isEqualTo(AttentionLayout.NO_WINDOW);
+    assertThat(later.window(2)).isEqualTo(7);
+    assertThat(
+            read("{'model_type':'qwen3','use_sliding_window':true,'num_hidden_layers':2,"
+                    + "'layer_types':['sliding_attention','full_attention']}")
+                .slidingWindow())
+        .isEqualTo(new SlidingWindow(4096, List.of(true, false)));
+    assertThat(read("{'model_type':'llama','sliding_window':7}").slidingWindow()).isNull();
   }
 
   @ParameterizedTest
@@ -311,7 +334,7 @@ class ModelConfigTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"linear", "dynamic", "yarn", "longrope", "mrope"})
+  @ValueSource(strings = {"mrope", "proportional", "ntk"})
   void otherRopeTypesAreRefusedByName(String type) {
     for (String key : List.of("type", "rope_type")) {
       assertThatThrownBy(() ->
@@ -331,10 +354,27 @@ class ModelConfigTest {
       delimiter = '|',
       quoteCharacter = '^',
       value = {
-        "{'model_type':'qwen3','use_sliding_window':true} | "
-            + "use_sliding_window with a window of 4096 tokens",
         "{'model_type':'qwen3','num_hidden_layers':1,'layer_types':['sliding_attention']} | "
-            + "layer type \"sliding_attention\"",
+            + "asks for layer type sliding_attention in layer_types without a window",
+        "{'model_type':'qwen3','num_hidden_layers':1,'layer_types':['chunked_attention']} | "
+            + "layer type \"chunked_attention\"",
+        "{'model_type':'mistral','sliding_window':0} | sliding_window is 0, but must be from 1",
+        "{'model_type':'mistral','layer_types':[]} | layer_types, which MistralForCausalLM does not",
+        "{'model_type':'llama','rope_scaling':{'rope_type':'linear'}} | "
+            + "has linear rope scaling without its factor",
+        "{'model_type':'llama','rope_scaling':{'rope_type':'dynamic','factor':0.9}} | "
+            + "factor of rope scaling is 0.9",
+        "{'model_type':'llama','rope_scaling':{'type':'yarn'}} | yarn rope scaling without its factor",
+        "{'model_type':'llama','rope_scaling':{'type':'yarn','factor':2,'beta_fast':0.5}} | "
+            + "beta_fast is 0.5, but must be at least beta_slow 1.0",
+        "{'model_type':'llama','rope_scaling':{'type':'longrope','long_factor':[1]}} | "
+            + "longrope rope scaling without its short_factor",
+        "{'model_type':'llama','rope_scaling':{'type':'longrope','short_factor':[1],'long_factor':'x'}}"
+            + " | long_factor is \"x\", but must be a list of numbers",
+        "{'model_type':'llama','rope_scaling':{'type':'longrope','short_factor':[1],'long_factor':[1,2]}}"
+            + " | short_factor has 1 numbers, but long_factor has 2",
+        "{'model_type':'llama','rope_scaling':{'type':'longrope','short_factor':[1],'long_factor':[2]}}"
+            + " | must have one for each pair of head_dim 128",
         "{'model_type':'qwen3','layer_types':['full_attention']} | list of num_hidden_layers 32",
         "{'model_type':'qwen2','num_attention_heads':6,'hidden_size':72} | "
             + "has no num_key_value_heads, which then is 32",

@@ -86,19 +86,19 @@ final class BadModels {
             "unsupported rotary scaling",
             c -> {
               c.remove("rope_parameters");
-              c.putObject("rope_scaling").put("rope_type", "yarn").put("factor", 4.0);
+              c.putObject("rope_scaling").put("rope_type", "mrope").put("factor", 4.0);
             },
-            "rope type yarn",
+            "rope type mrope",
             "not supported"),
         config(
-            "a sliding window",
+            "a sliding layer without a window",
             c ->
                 c.putArray("layer_types")
                     .add("full_attention")
                     .add("sliding_attention")
                     .add("full_attention"),
-            "sliding_attention",
-            "not supported"),
+            "sliding_attention in layer_types without a window",
+            "set use_sliding_window to true"),
         config(
             "a quantized model",
             c -> c.putObject("quantization_config").put("quant_method", "gptq"),

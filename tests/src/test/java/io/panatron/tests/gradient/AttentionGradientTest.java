@@ -28,11 +28,11 @@ final class AttentionGradientTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"3, 1, 4", "3, 3, 6", "4, 2, 5"})
+  @CsvSource({"3, 1, 4, 99", "3, 3, 6, 99", "4, 2, 5, 99", "3, 1, 4, 2", "4, 2, 5, 3"})
   @GradientOf("attentionBackward")
   void attentionGradientIsTheSlopeInQueriesKeysAndValues(
-      int queryHeads, int keyHeads, int headDim) {
-    AttentionLayout layout = AttentionLayout.packed(STARTS);
+      int queryHeads, int keyHeads, int headDim, int window) {
+    AttentionLayout layout = AttentionLayout.packed(STARTS).withWindow(window);
     Tensor q = check.normal(TOKENS, queryHeads, headDim);
     Tensor k = check.normal(TOKENS, keyHeads, headDim);
     Tensor v = check.normal(TOKENS, keyHeads, headDim);
@@ -100,6 +100,44 @@ final class AttentionGradientTest {
             check.scratch(), q.slice(keys - fresh, fresh), k, v, decode, SCALE, tail, tailLog);
     assertThat(check.read(tail)).isEqualTo(check.read(whole.slice(keys - fresh, fresh)));
     assertThat(check.read(tailLog)).isEqualTo(check.read(wholeLog.slice(keys - fresh, fresh)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1", "2", "3"})
+  void aQuerySeesAsManyKeysAsTheWindowHas(int window) {
+    int tokens = 5;
+    Tensor q = check.normal(tokens, 1, 4);
+    Tensor k = check.normal(tokens, 1, 4);
+    Tensor v = check.normal(tokens, 1, 4);
+    Tensor out = check.empty(tokens, 1, 4);
+    check
+        .backend()
+        .attentionForward(
+            check.scratch(),
+            q,
+            k,
+            v,
+            AttentionLayout.packed(new int[] {0, tokens}).withWindow(window),
+            SCALE,
+            out,
+            check.empty(tokens, 1));
+    for (int i = 0; i < tokens; i++) {
+      int first = Math.max(0, i - window + 1);
+      int seen = i + 1 - first;
+      Tensor alone = check.empty(1, 1, 4);
+      check
+          .backend()
+          .attentionForward(
+              check.scratch(),
+              q.slice(i, 1),
+              k.slice(first, seen),
+              v.slice(first, seen),
+              new AttentionLayout(new int[] {0, 1}, new int[] {0}, new int[] {seen}),
+              SCALE,
+              alone,
+              check.empty(1, 1));
+      assertThat(check.read(alone)).isEqualTo(check.read(out.slice(i, 1)));
+    }
   }
 
   @Test

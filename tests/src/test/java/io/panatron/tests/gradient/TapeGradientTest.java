@@ -16,6 +16,8 @@ import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
+import io.panatron.runtime.model.RopeScaling;
+import io.panatron.runtime.model.SlidingWindow;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.WeightInitializer;
 import io.panatron.runtime.nn.ParameterStore;
@@ -52,7 +54,8 @@ class TapeGradientTest {
     return List.of(
         config(ModelFamily.QWEN3, false, false, true),
         config(ModelFamily.QWEN2, true, true, false),
-        config(ModelFamily.LLAMA, false, true, false));
+        config(ModelFamily.LLAMA, false, true, false),
+        config(ModelFamily.MISTRAL, false, true, false));
   }
 
   @ParameterizedTest
@@ -123,7 +126,8 @@ class TapeGradientTest {
         16,
         1e-5,
         10_000,
-        null,
+        family == ModelFamily.MISTRAL ? new RopeScaling.Yarn(4, 4, 32, 1, 1.2, true) : null,
+        family == ModelFamily.MISTRAL ? new SlidingWindow(2, List.of(true, false)) : null,
         tied,
         qkvBias || otherBiases,
         otherBiases,

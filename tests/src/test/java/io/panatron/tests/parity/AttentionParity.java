@@ -20,8 +20,13 @@ final class AttentionParity {
   /**
    * @param lengths of the packed sequences
    * @param peak about the largest scaled score
+   * @param window keys that a query sees
    */
-  private record Size(List<Integer> lengths, HeadGeometry geometry, double peak) {
+  private record Size(List<Integer> lengths, HeadGeometry geometry, double peak, int window) {
+    Size(List<Integer> lengths, HeadGeometry geometry, double peak) {
+      this(lengths, geometry, peak, AttentionLayout.NO_WINDOW);
+    }
+
     int tokens() {
       return lengths.stream().mapToInt(Integer::intValue).sum();
     }
@@ -31,7 +36,7 @@ final class AttentionParity {
       for (int s = 0; s < lengths.size(); s++) {
         starts[s + 1] = starts[s] + lengths.get(s);
       }
-      return AttentionLayout.packed(starts);
+      return AttentionLayout.packed(starts).withWindow(window);
     }
   }
 
@@ -47,7 +52,13 @@ final class AttentionParity {
           new Size(List.of(1, 130, 0, 7), new HeadGeometry(8, 1, 128), 3),
           new Size(List.of(300, 1, 257, 3), new HeadGeometry(6, 2, 16), 3),
           new Size(List.of(65, 3), new HeadGeometry(6, 2, 16), 80),
-          new Size(List.of(140), new HeadGeometry(2, 1, 64), 80));
+          new Size(List.of(140), new HeadGeometry(2, 1, 64), 80),
+          new Size(List.of(3, 5), new HeadGeometry(6, 2, 16), 3, 1),
+          new Size(List.of(17, 31, 1, 33), new HeadGeometry(6, 2, 20), 3, 7),
+          new Size(List.of(1, 130, 0, 7), new HeadGeometry(8, 1, 128), 3, 33),
+          new Size(List.of(300, 1, 257, 3), new HeadGeometry(6, 2, 16), 3, 64),
+          new Size(List.of(127, 65), new HeadGeometry(2, 2, 80), 80, 100),
+          new Size(List.of(64, 200), new HeadGeometry(4, 4, 32), 3, 129));
 
   static List<ParityCase> cases(DType dtype) {
     List<ParityCase> cases = new ArrayList<>();
@@ -61,18 +72,21 @@ final class AttentionParity {
       cases.add(new ParityCase("attentionBackward", s.toString(), dtype, p -> backward(p, s)));
     }
     for (int cached : new int[] {1, 2, 33, 64, 300}) {
-      // Two sequences in a cache with room between them: one new token, and five.
-      int longer = cached + 4;
-      AttentionLayout layout =
-          new AttentionLayout(
-              new int[] {0, 1, 6}, new int[] {2, cached + 5}, new int[] {cached, longer + 1});
-      int keys = cached + 5 + longer + 1 + 3;
-      cases.add(
-          new ParityCase(
-              "attentionForward",
-              "decode after " + cached,
-              dtype,
-              p -> forward(p, new HeadGeometry(6, 2, 20), layout, 6, keys, 3)));
+      for (int window : new int[] {AttentionLayout.NO_WINDOW, 3, 40}) {
+        // Two sequences in a cache with room between them: one new token, and five.
+        int longer = cached + 4;
+        AttentionLayout layout =
+            new AttentionLayout(
+                    new int[] {0, 1, 6}, new int[] {2, cached + 5}, new int[] {cached, longer + 1})
+                .withWindow(window);
+        int keys = cached + 5 + longer + 1 + 3;
+        cases.add(
+            new ParityCase(
+                "attentionForward",
+                "decode after " + cached + " in a window of " + window,
+                dtype,
+                p -> forward(p, new HeadGeometry(6, 2, 20), layout, 6, keys, 3)));
+      }
     }
     return cases;
   }
