@@ -33,7 +33,9 @@ final class ArgumentChecks {
           text != null && text.isBlank(),
           "--%s is empty; give a value or leave it out.".formatted(name));
     }
-    refuse(a.list("dataset").isEmpty(), "--dataset is required: give one or more JSONL files.");
+    refuse(
+        a.list("dataset").isEmpty(),
+        "--dataset is required: give one or more data files or folders.");
     refuse(
         !a.list("val_dataset").isEmpty() && a.number("split_dataset_ratio") > 0,
         ("--val_dataset and --split_dataset_ratio %s are two ways to choose "

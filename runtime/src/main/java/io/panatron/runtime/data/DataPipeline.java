@@ -1,6 +1,7 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.source.BadRow;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -38,7 +39,9 @@ public final class DataPipeline implements AutoCloseable {
    */
   public static DataPipeline open(
       DataSettings settings, HfTokenizer tokenizer, ChatTemplate template) {
-    RowStore rows = new RowStore(new RowParser(settings.preTraining(), settings.system()));
+    RowStore rows =
+        new RowStore(
+            new RowParser(settings.preTraining(), settings.system(), settings.reading().columns()));
     try {
       SampleEncoder encoder =
           new SampleEncoder(
@@ -75,10 +78,8 @@ public final class DataPipeline implements AutoCloseable {
     private final RowStore rows;
     private final SampleEncoder encoder;
     private final TorchRandom random;
-    private final List<String> reasons = new ArrayList<>();
+    private final DroppedRows dropped = new DroppedRows();
     private byte[] within = {};
-    private int malformed;
-    private int tooLong;
 
     Loading(DataSettings settings, RowStore rows, SampleEncoder encoder) {
       this.settings = settings;
@@ -107,18 +108,12 @@ public final class DataPipeline implements AutoCloseable {
       }
       SampleSet training = samples(train);
       SampleSet validation = samples(val);
-      DroppedRows dropped = new DroppedRows(malformed, tooLong, reasons);
       if (training.size() == 0) {
         throw new UserError(
             "no training sample is left of --dataset "
                 + String.join(" ", settings.dataset())
-                + " ("
-                + malformed
-                + " rows malformed, "
-                + tooLong
-                + " longer than --max_length"
-                + (reasons.isEmpty() ? "" : "; first: " + reasons.getFirst())
-                + "); mend the rows or raise --max_length");
+                + (dropped.total() == 0 ? " (no rows)" : " (" + dropped.summary() + ")")
+                + "; mend the rows or raise --max_length");
       }
       return new DataPipeline(rows, training, validation, dropped);
     }
@@ -139,7 +134,7 @@ public final class DataPipeline implements AutoCloseable {
       for (String name : given) {
         DatasetPath path = DatasetPath.parse(option, name);
         int first = rows.size();
-        path.files().forEach(f -> rows.add(JsonlFile.open(f)));
+        path.files().forEach(rows::add);
         int[] good = check(first, rows.size());
         all.add(path.count() < 0 || good.length == 0 ? good : draw(good, (int) path.count()));
       }
@@ -171,26 +166,21 @@ public final class DataPipeline implements AutoCloseable {
           boolean fits = encoder.surelyWithin(parsed, limit == null ? Integer.MAX_VALUE : limit);
           within[row] = (byte) (limit == null || fits ? 1 : 0);
           good[n++] = row;
-        } catch (RowParser.BadRow | TemplateException e) {
-          reject(row, String.valueOf(e.getMessage()));
+        } catch (BadRow e) {
+          reject(row, e.kind(), e.reason());
+        } catch (TemplateException e) {
+          reject(row, BadRow.Kind.TEMPLATE, String.valueOf(e.getMessage()));
         }
       }
       return Arrays.copyOf(good, n);
     }
 
-    private void reject(int row, String why) {
+    private void reject(int row, BadRow.Kind kind, String why) {
       String reason = rows.location(row) + " " + why;
       if (settings.strict()) {
         throw new UserError(reason + " (--strict false would leave such rows out)");
       }
-      malformed++;
-      note(reason);
-    }
-
-    private void note(String reason) {
-      if (reasons.size() < DroppedRows.MAX_REASONS) {
-        reasons.add(reason);
-      }
+      dropped.add(kind, reason);
     }
 
     private SampleSet samples(int[] list) {
@@ -207,8 +197,8 @@ public final class DataPipeline implements AutoCloseable {
           if (settings.truncation() == Truncation.SPLIT) {
             parts = Math.ceilDiv(length, limit);
           } else if (length > limit) {
-            tooLong++;
-            note(
+            dropped.add(
+                BadRow.Kind.LENGTH,
                 rows.location(row) + " has " + length + " tokens, more than --max_length " + limit);
             continue;
           }

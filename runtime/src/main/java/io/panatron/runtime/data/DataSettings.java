@@ -27,12 +27,13 @@ public record DataSettings(
     @Nullable Integer maxLength,
     Truncation truncation,
     LossScale lossScale,
-    boolean strict) {
+    boolean strict,
+    Reading reading) {
   public DataSettings {
     dataset = List.copyOf(dataset);
     valDataset = List.copyOf(valDataset);
     if (dataset.isEmpty()) {
-      throw new UserError("--dataset is missing; give a .jsonl file or a folder of them");
+      throw new UserError("--dataset is missing; give data files or folders of them");
     }
     if (!(splitDatasetRatio >= 0 && splitDatasetRatio < 1)) {
       throw new UserError(
@@ -68,7 +69,8 @@ public record DataSettings(
         limit,
         truncation,
         lossScale,
-        strict);
+        strict,
+        reading);
   }
 
   /** The token limit, where there must be one. */

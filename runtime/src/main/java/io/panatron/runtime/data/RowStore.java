@@ -1,13 +1,17 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
-import java.nio.charset.CharacterCodingException;
+import io.panatron.runtime.data.source.BadRow;
+import io.panatron.runtime.data.source.DataFormat;
+import io.panatron.runtime.data.source.RowFile;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
 /** All rows of the data files, by number, read when asked for. Safe for use by several threads. */
 final class RowStore implements AutoCloseable {
-  private final List<JsonlFile> files = new ArrayList<>();
+  private final List<Path> paths = new ArrayList<>();
+  private final List<RowFile> files = new ArrayList<>();
   private final List<Integer> ends = new ArrayList<>();
   private final RowParser parser;
 
@@ -15,10 +19,12 @@ final class RowStore implements AutoCloseable {
     this.parser = parser;
   }
 
-  /** Adds a file; its lines get the next numbers. Not to be called once rows are being read. */
-  void add(JsonlFile file) {
+  /** Adds a file; its rows get the next numbers. Not to be called once rows are being read. */
+  void add(Path path) {
+    RowFile file = DataFormat.open(path);
+    paths.add(path);
     files.add(file);
-    ends.add(Math.addExact(size(), file.lines()));
+    ends.add(Math.addExact(size(), file.rows()));
   }
 
   int size() {
@@ -46,23 +52,19 @@ final class RowStore implements AutoCloseable {
   /** {@code file:line} of a row. */
   String location(int row) {
     int file = file(row);
-    return files.get(file).location(line(row, file));
+    return paths.get(file) + ":" + files.get(file).number(line(row, file));
   }
 
-  Row read(int row) throws RowParser.BadRow {
+  Row read(int row) throws BadRow {
     int file = file(row);
-    try {
-      return parser.parse(files.get(file).line(line(row, file)));
-    } catch (CharacterCodingException e) {
-      throw new RowParser.BadRow("is not valid UTF-8");
-    }
+    return parser.parse(files.get(file).columns(line(row, file)));
   }
 
   /** A row known to be good. */
   Row get(int row) {
     try {
       return read(row);
-    } catch (RowParser.BadRow e) {
+    } catch (BadRow e) {
       throw new UserError(
           location(row)
               + " "
@@ -74,6 +76,6 @@ final class RowStore implements AutoCloseable {
 
   @Override
   public void close() {
-    files.forEach(JsonlFile::close);
+    files.forEach(RowFile::close);
   }
 }

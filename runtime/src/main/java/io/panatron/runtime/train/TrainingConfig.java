@@ -3,8 +3,10 @@ package io.panatron.runtime.train;
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.LossScale;
+import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
@@ -145,7 +147,8 @@ public record TrainingConfig(
             a.integerOrNull("max_length"),
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
-            a.flag("strict"));
+            a.flag("strict"),
+            new Reading(ColumnNames.parse(a.textOrNull("columns"))));
     return new Data(
         rows,
         a.textOrNull("template"),

@@ -66,7 +66,8 @@ public final class Fixtures {
         maxLength,
         truncation,
         LossScale.DEFAULT,
-        false);
+        false,
+        Reading.DEFAULT);
   }
 
   static DataSettings preTraining(
@@ -83,7 +84,8 @@ public final class Fixtures {
         maxLength,
         truncation,
         LossScale.ALL,
-        false);
+        false,
+        Reading.DEFAULT);
   }
 
   static Path write(Path file, String... lines) {
