@@ -165,7 +165,7 @@ public final class BatchSource implements AutoCloseable {
   private MicroBatch make(int[] batch) {
     List<EncodedSample> encoded = new ArrayList<>(batch.length);
     for (int sample : batch) {
-      encoded.add(samples.get(sample));
+      encoded.addAll(samples.sequences(sample));
     }
     return settings.paddingFree()
         ? MicroBatch.packed(encoded, batch)

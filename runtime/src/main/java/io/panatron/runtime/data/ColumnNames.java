@@ -6,10 +6,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,7 +53,7 @@ public record ColumnNames(Map<String, String> renamed) {
                   "content"));
 
   public ColumnNames {
-    renamed = Map.copyOf(renamed);
+    renamed = Collections.unmodifiableMap(new TreeMap<>(renamed));
   }
 
   /** Reads {@code --columns}; null means that it is unset. */

@@ -28,26 +28,58 @@ import org.jspecify.annotations.Nullable;
 record DatasetPath(String given, List<Path> files, long count) {
   private static final Pattern COUNT = Pattern.compile("[0-9]{1,9}");
 
-  static DatasetPath parse(String option, String given) {
-    String name = given;
-    long count = -1;
-    int hash = given.lastIndexOf('#');
-    if (hash >= 0 && !Files.exists(path(option, given, given))) {
-      name = given.substring(0, hash);
+  /** A name and the count after it, -1 for none. */
+  private record Counted(String name, long count) {
+    static Counted of(String option, String given) {
+      int hash = given.lastIndexOf('#');
+      if (hash < 0 || Files.exists(path(option, given, given))) {
+        return new Counted(given, -1);
+      }
       String number = given.substring(hash + 1);
       if (!COUNT.matcher(number).matches() || Integer.parseInt(number) == 0) {
         throw new UserError(
             option + " " + given + " has '" + number + "' where a number of rows from 1 belongs");
       }
-      count = Long.parseLong(number);
+      return new Counted(given.substring(0, hash), Long.parseLong(number));
     }
+  }
+
+  /** One value of {@code --cached_dataset}: a tokenized file or a folder of them, and a count. */
+  static DatasetPath tokenized(String option, String given) {
+    Counted counted = Counted.of(option, given);
+    Path path = path(option, given, counted.name());
+    List<Path> files = List.of(path);
+    if (Files.isDirectory(path)) {
+      try (Stream<Path> all = Files.list(path)) {
+        files = all.filter(f -> f.toString().endsWith(TokenFile.EXTENSION)).sorted().toList();
+      } catch (IOException e) {
+        throw new UserError(option + " " + given + " cannot be listed (" + e + ")", e);
+      }
+    }
+    if (files.isEmpty() || !Files.exists(files.getFirst())) {
+      throw new UserError(
+          option
+              + " "
+              + given
+              + " holds no tokenized data; give a "
+              + TokenFile.EXTENSION
+              + " file, or a folder of them, that a run with --load_from_cache_file true and"
+              + " --token_cache left");
+    }
+    return new DatasetPath(given, files, counted.count());
+  }
+
+  static DatasetPath parse(String option, String given) {
+    Counted counted = Counted.of(option, given);
+    String name = counted.name();
     String subset = null;
     int colon = name.lastIndexOf(':');
     if (colon > 0 && !Files.exists(path(option, given, name))) {
       subset = name.substring(colon + 1);
       name = name.substring(0, colon);
     }
-    return new DatasetPath(given, files(option, given, path(option, given, name), subset), count);
+    return new DatasetPath(
+        given, files(option, given, path(option, given, name), subset), counted.count());
   }
 
   private static List<Path> files(String option, String given, Path path, @Nullable String subset) {

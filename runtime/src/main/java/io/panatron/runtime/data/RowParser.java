@@ -34,6 +34,11 @@ final class RowParser {
     this.names = names;
   }
 
+  /** Everything that decides what a row becomes. */
+  String identity() {
+    return "rows 1, pre-training " + preTraining + ", system " + system + ", columns " + names;
+  }
+
   Row parse(String line) throws BadRow {
     return parse(RowJson.parse(line));
   }

@@ -6,7 +6,10 @@ import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.LossScale;
+import io.panatron.runtime.data.Mixing;
+import io.panatron.runtime.data.Packing;
 import io.panatron.runtime.data.Reading;
+import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
@@ -148,7 +151,7 @@ public record TrainingConfig(
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
             a.flag("strict"),
-            new Reading(ColumnNames.parse(a.textOrNull("columns"))));
+            reading(a));
     return new Data(
         rows,
         a.textOrNull("template"),
@@ -156,9 +159,29 @@ public record TrainingConfig(
         a.text("dataloader_type").equals("cyclic"),
         a.flag("train_dataloader_shuffle"),
         !a.flag("no_data_sharding"),
-        a.flag("padding_free"),
+        a.flag("padding_free") || a.flag("packing"),
         a.integer("num_workers"),
         a.integer("dataloader_prefetch_factor"));
+  }
+
+  private static Reading reading(ParsedArguments a) {
+    int sources = a.list("dataset").size() + a.list("cached_dataset").size();
+    int threads = Math.max(a.integer("dataset_num_proc"), a.integer("num_workers"));
+    Path cache = a.pathOrNull("token_cache");
+    Path tokens = cache == null ? a.path("save").resolve("tokens") : cache;
+    return new Reading(
+        ColumnNames.parse(a.textOrNull("columns")),
+        Mixing.parse(a.list("interleave_prob"), a.text("stopping_strategy"), sources),
+        a.flag("packing")
+            ? new Packing(a.integerOrNull("packing_length"), a.integer("packing_num_proc"))
+            : null,
+        a.flag("group_by_length"),
+        new Tokens(
+            a.flagOrNull("lazy_tokenize"),
+            Math.clamp(threads, 1, Runtime.getRuntime().availableProcessors()),
+            a.flag("load_from_cache_file") ? tokens : null,
+            a.list("cached_dataset"),
+            a.list("cached_val_dataset")));
   }
 
   private static Batches batches(ParsedArguments a) {

@@ -163,7 +163,9 @@ public final class TrainingSession {
             inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
     return BatchSource.training(
         inputs.data().training(),
-        BatchSampler.of(shape, data.cyclic(), data.shuffle(), data.sharded()),
+        data.rows().reading().groupByLength()
+            ? BatchSampler.groupedByLength(shape, inputs.data().training().lengths())
+            : BatchSampler.of(shape, data.cyclic(), data.shuffle(), data.sharded()),
         batchSettings(inputs),
         start.consumedSamples());
   }

@@ -344,4 +344,32 @@ class DataPipelineTest {
       assertThat(lines).anyMatch(l -> l.startsWith("    " + file + ":3 has no column 'messages'"));
     }
   }
+
+  @Test
+  void mixedDataSetsAreSplitBeforeTheyAreMixed() {
+    String a = rows("a.jsonl", 40).toString();
+    Path other = folder.resolve("b.jsonl");
+    Fixtures.write(
+        other, IntStream.range(0, 10).mapToObj(i -> row("m" + i)).toArray(String[]::new));
+    Reading mixed =
+        new Reading(
+            ColumnNames.DEFAULT, new Mixing(List.of(0.5, 0.5), true), null, false, Tokens.LAZY);
+    try (DataPipeline data =
+        open(
+            Fixtures.settings(
+                List.of(a, other.toString()), 0.2, null, Truncation.DELETE, false, mixed))) {
+      List<String> training = answers(data.training());
+      List<String> validation = answers(data.validation());
+      assertThat(validation).hasSize(10).doesNotHaveDuplicates();
+      assertThat(training).doesNotContainAnyElementsOf(validation).hasSizeGreaterThan(40);
+      assertThat(training.stream().distinct()).hasSize(40);
+    }
+    Path empty = Fixtures.write(folder.resolve("c.jsonl"), "{");
+    assertThatThrownBy(() ->
+            open(
+                Fixtures.settings(
+                    List.of(a, empty.toString()), 0, null, Truncation.DELETE, false, mixed)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("none of the rows of number 2 can be used");
+  }
 }

@@ -54,6 +54,16 @@ public final class Fixtures {
       @Nullable Integer maxLength,
       Truncation truncation,
       boolean shuffle) {
+    return settings(dataset, split, maxLength, truncation, shuffle, Reading.DEFAULT);
+  }
+
+  static DataSettings settings(
+      List<String> dataset,
+      double split,
+      @Nullable Integer maxLength,
+      Truncation truncation,
+      boolean shuffle,
+      Reading reading) {
     return new DataSettings(
         false,
         dataset,
@@ -67,7 +77,7 @@ public final class Fixtures {
         truncation,
         LossScale.DEFAULT,
         false,
-        Reading.DEFAULT);
+        reading);
   }
 
   static DataSettings preTraining(
