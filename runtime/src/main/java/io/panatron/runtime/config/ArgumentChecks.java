@@ -58,11 +58,36 @@ final class ArgumentChecks {
         a.integerOrNull("packing_length") != null && !a.flag("packing"),
         "--packing_length %s has no effect without --packing true; add that or drop it."
             .formatted(a.value("packing_length")));
+    checkStreaming(a);
     refuse(
         a.list("interleave_prob").isEmpty()
             && !a.text("stopping_strategy").equals("first_exhausted"),
         "--stopping_strategy all_exhausted is about mixing, which --interleave_prob asks for; add"
             + " that or drop it.");
+  }
+
+  private static void checkStreaming(ParsedArguments a) {
+    if (!a.flag("streaming")) {
+      refuse(
+          a.text("dataloader_type").equals("external"),
+          "--dataloader_type external is for --streaming true; add that, or take cyclic.");
+      return;
+    }
+    refuse(
+        a.integerOrNull("train_iters") == null,
+        "--streaming true needs --train_iters, since the number of rows is unknown; --max_epochs may"
+            + " end the run before that.");
+    String other =
+        a.number("split_dataset_ratio") > 0
+            ? "--split_dataset_ratio; give --val_dataset"
+            : !a.list("cached_dataset").isEmpty()
+                ? "--cached_dataset, which needs no streaming"
+                : a.flag("load_from_cache_file")
+                    ? "--load_from_cache_file, which keeps whole data sets"
+                    : a.flag("group_by_length")
+                        ? "--group_by_length, which needs the lengths of all samples"
+                        : null;
+    refuse(other != null, "--streaming true does not go with %s.".formatted(other));
   }
 
   private static void checkLength(ParsedArguments a) {

@@ -43,6 +43,10 @@ final class DataLoading {
   }
 
   DataPipeline load() {
+    Streaming streaming = settings.reading().streaming();
+    if (streaming != null) {
+      return stream(streaming);
+    }
     Tokens tokens = settings.reading().tokens();
     List<int[]> sets = read("--dataset", settings.dataset(), "--cached_dataset", tokens.training());
     int[] val = {};
@@ -60,16 +64,9 @@ final class DataLoading {
     if (settings.datasetShuffle()) {
       train = shuffle(train);
     }
-    if (!settings.valDataset().isEmpty() || !tokens.validation().isEmpty()) {
-      val =
-          concatenated(
-              read(
-                  "--val_dataset",
-                  settings.valDataset(),
-                  "--cached_val_dataset",
-                  tokens.validation()));
-    }
-    if (settings.valDatasetShuffle()) {
+    if (hasValidation()) {
+      val = validation();
+    } else if (settings.valDatasetShuffle()) {
       val = shuffle(val);
     }
     SampleSet training = samples(train);
@@ -83,7 +80,32 @@ final class DataLoading {
               + (dropped.total() == 0 ? " (no rows)" : " (" + dropped.summary() + ")")
               + "; mend the rows or raise --max_length");
     }
-    return new DataPipeline(files, pack(training), pack(validation), dropped, notes());
+    return new DataPipeline(files, pack(training), pack(validation), dropped, notes(), null);
+  }
+
+  /** Only the validation rows are read; the paths of the training rows are looked at. */
+  private DataPipeline stream(Streaming streaming) {
+    List<DatasetPath> paths =
+        settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
+    SampleSet validation = samples(hasValidation() ? validation() : new int[0]);
+    return new DataPipeline(
+        files,
+        samples(new int[0]),
+        pack(validation),
+        dropped,
+        notes(),
+        () -> new SampleStream(settings, streaming, paths, parser, encoder, dropped));
+  }
+
+  private boolean hasValidation() {
+    return !settings.valDataset().isEmpty() || !settings.reading().tokens().validation().isEmpty();
+  }
+
+  private int[] validation() {
+    List<String> cached = settings.reading().tokens().validation();
+    int[] rows =
+        concatenated(read("--val_dataset", settings.valDataset(), "--cached_val_dataset", cached));
+    return settings.valDatasetShuffle() ? shuffle(rows) : rows;
   }
 
   private List<String> notes() {

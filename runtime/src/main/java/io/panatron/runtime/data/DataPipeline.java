@@ -2,6 +2,8 @@ package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
 import java.util.List;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The training and validation samples of a run; see {@link DataLoading} for how they are chosen.
@@ -12,13 +14,16 @@ public final class DataPipeline implements AutoCloseable {
   private final SampleSet validation;
   private final DroppedRows dropped;
   private final List<String> notes;
+  private final @Nullable Supplier<SampleStream> stream;
 
   DataPipeline(
       SampleFiles files,
       SampleSet training,
       SampleSet validation,
       DroppedRows dropped,
-      List<String> notes) {
+      List<String> notes,
+      @Nullable Supplier<SampleStream> stream) {
+    this.stream = stream;
     this.notes = List.copyOf(notes);
     this.files = files;
     this.training = training;
@@ -46,6 +51,7 @@ public final class DataPipeline implements AutoCloseable {
     }
   }
 
+  /** The training samples; none if they are streamed. */
   public SampleSet training() {
     return training;
   }
@@ -57,6 +63,19 @@ public final class DataPipeline implements AutoCloseable {
 
   public DroppedRows dropped() {
     return dropped;
+  }
+
+  /** Whether training samples come from {@link #openStream} alone. */
+  public boolean isStreamed() {
+    return stream != null;
+  }
+
+  /** The training samples from the first, where they are streamed. */
+  public SampleStream openStream() {
+    if (stream == null) {
+      throw new IllegalStateException("the data are not streamed");
+    }
+    return stream.get();
   }
 
   /** What else the user may want to know about the data, a line each. */

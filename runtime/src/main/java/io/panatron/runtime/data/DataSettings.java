@@ -44,6 +44,11 @@ public record DataSettings(
       throw new UserError(
           "--val_dataset and --split_dataset_ratio exclude each other; set one of them only");
     }
+    if (reading.streaming() != null && splitDatasetRatio > 0) {
+      throw new UserError(
+          "--split_dataset_ratio cannot split streamed data, whose number of rows is unknown; give"
+              + " --val_dataset");
+    }
     if (maxLength != null && maxLength < 1) {
       throw new UserError("--max_length must be at least 1, but is " + maxLength);
     }

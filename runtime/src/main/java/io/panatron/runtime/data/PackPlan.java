@@ -97,6 +97,13 @@ record PackPlan(int[] samples, int[] starts) {
       return waiting.size();
     }
 
+    /** The ids of what is waiting, which no longer waits then. */
+    int[] takeWaiting() {
+      int[] ids = waiting.stream().mapToInt(Item::id).toArray();
+      waiting.clear();
+      return ids;
+    }
+
     /**
      * Packs what is waiting; unless it is the last time, the items of the last pack wait on.
      *

@@ -11,15 +11,17 @@ import org.jspecify.annotations.Nullable;
  * @param packing how samples are packed; null means not at all
  * @param groupByLength whether a batch has samples of similar length
  * @param tokens when rows are tokenized and where tokens are kept
+ * @param streaming how training rows are streamed; null reads them before training
  */
 public record Reading(
     ColumnNames columns,
     @Nullable Mixing mixing,
     @Nullable Packing packing,
     boolean groupByLength,
-    Tokens tokens) {
+    Tokens tokens,
+    @Nullable Streaming streaming) {
   public static final Reading DEFAULT =
-      new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY);
+      new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
 
   public Reading {
     if (Boolean.TRUE.equals(tokens.lazy())) {

@@ -37,9 +37,11 @@ final class RunHeader {
     say.accept(
         String.format(
             Locale.ROOT,
-            "Data              %,d training and %,d validation %s of at most %,d tokens, template"
+            "Data              %s training and %,d validation %s of at most %,d tokens, template"
                 + " %s, loss on %s",
-            inputs.data().training().size(),
+            inputs.data().isStreamed()
+                ? "streamed"
+                : String.format(Locale.ROOT, "%,d", inputs.data().training().size()),
             inputs.data().validation().size(),
             config.data().rows().reading().packing() == null ? "samples" : "packs of samples",
             inputs.positions(),

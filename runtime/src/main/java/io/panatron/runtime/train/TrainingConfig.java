@@ -9,6 +9,7 @@ import io.panatron.runtime.data.LossScale;
 import io.panatron.runtime.data.Mixing;
 import io.panatron.runtime.data.Packing;
 import io.panatron.runtime.data.Reading;
+import io.panatron.runtime.data.Streaming;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
@@ -181,7 +182,10 @@ public record TrainingConfig(
             Math.clamp(threads, 1, Runtime.getRuntime().availableProcessors()),
             a.flag("load_from_cache_file") ? tokens : null,
             a.list("cached_dataset"),
-            a.list("cached_val_dataset")));
+            a.list("cached_val_dataset")),
+        a.flag("streaming")
+            ? new Streaming(a.integer("shuffle_buffer_size"), a.integerOrNull("max_epochs"))
+            : null);
   }
 
   private static Batches batches(ParsedArguments a) {

@@ -103,8 +103,11 @@ public final class TrainingSession {
                   reporter,
                   stop);
           Progress end = train(trainer, start, writer);
-          return new Outcome(
-              folder, writer.lastFolder(), end, end.iteration() < settings.trainIterations());
+          boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
+          if (inputs.data().isStreamed()) {
+            inputs.data().dropped().describe().forEach(this::say);
+          }
+          return new Outcome(folder, writer.lastFolder(), end, stopped);
         }
       }
     }
@@ -158,6 +161,13 @@ public final class TrainingSession {
 
   private BatchSource trainingBatches(RunInputs inputs, Progress start) {
     TrainingConfig.Data data = config.data();
+    if (inputs.data().isStreamed()) {
+      return BatchSource.streaming(
+          inputs.data().openStream(),
+          config.batches().microBatchSize(),
+          batchSettings(inputs),
+          start.consumedSamples());
+    }
     BatchSampler.Shape shape =
         new BatchSampler.Shape(
             inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);

@@ -353,7 +353,12 @@ class DataPipelineTest {
         other, IntStream.range(0, 10).mapToObj(i -> row("m" + i)).toArray(String[]::new));
     Reading mixed =
         new Reading(
-            ColumnNames.DEFAULT, new Mixing(List.of(0.5, 0.5), true), null, false, Tokens.LAZY);
+            ColumnNames.DEFAULT,
+            new Mixing(List.of(0.5, 0.5), true),
+            null,
+            false,
+            Tokens.LAZY,
+            null);
     try (DataPipeline data =
         open(
             Fixtures.settings(

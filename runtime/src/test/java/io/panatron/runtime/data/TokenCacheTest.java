@@ -44,7 +44,8 @@ class TokenCacheTest {
         null,
         null,
         false,
-        new Tokens(null, 2, cached.isEmpty() ? cache() : null, cached, List.of()));
+        new Tokens(null, 2, cached.isEmpty() ? cache() : null, cached, List.of()),
+        null);
   }
 
   private DataPipeline open(List<String> data, List<String> cached, ChatTemplate template) {
@@ -228,7 +229,12 @@ class TokenCacheTest {
 
   private static Reading withLazy(boolean lazy, @Nullable Packing packing) {
     return new Reading(
-        ColumnNames.DEFAULT, null, packing, false, new Tokens(lazy, 1, null, List.of(), List.of()));
+        ColumnNames.DEFAULT,
+        null,
+        packing,
+        false,
+        new Tokens(lazy, 1, null, List.of(), List.of()),
+        null);
   }
 
   @Test
@@ -242,7 +248,7 @@ class TokenCacheTest {
             500,
             Truncation.DELETE,
             false,
-            new Reading(ColumnNames.DEFAULT, null, new Packing(600, 1), false, Tokens.LAZY));
+            new Reading(ColumnNames.DEFAULT, null, new Packing(600, 1), false, Tokens.LAZY, null));
     BatchSource.Settings layout = new BatchSource.Settings(true, 0, 0, 1);
     try (DataPipeline plain = DataPipeline.open(single, tokenizer, new ChatMlTemplate());
         DataPipeline packs = DataPipeline.open(packed, tokenizer, new ChatMlTemplate());
