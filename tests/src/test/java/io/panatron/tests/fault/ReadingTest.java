@@ -102,6 +102,7 @@ class ReadingTest {
     TrainingCall call =
         TrainingCall.into(folder.resolve("run"))
             .with("train_iters", 1)
+            .with("lr_warmup_iters", 0)
             .with("dataset", csv)
             .with("global_batch_size", 1);
     InProcess.Result result = trained(call);
