@@ -55,11 +55,12 @@ final class TrainerCommandLine {
       return ErrorReport.USER_ERROR;
     }
     CommandLine command = root.getSubcommands().get(args[0]);
-    boolean training = command != null && command.getCommand() instanceof TrainingCommand;
+    if (command == null || !(command.getCommand() instanceof TrainingCommand training)) {
+      return root.execute(args);
+    }
+    training.acceptParameters();
     return root.execute(
-        training
-            ? Arrays.stream(args).map(TrainerCommandLine::normalized).toArray(String[]::new)
-            : args);
+        Arrays.stream(args).map(TrainerCommandLine::normalized).toArray(String[]::new));
   }
 
   private void add(CommandSpec command) {

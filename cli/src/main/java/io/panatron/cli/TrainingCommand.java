@@ -31,7 +31,6 @@ final class TrainingCommand implements Callable<Integer> {
     this.options = new GivenOptions(parameters);
     this.spec = CommandSpec.wrapWithoutInspection(this).name(parameters.command());
     spec.addOption(OptionSpec.builder("-h", "--help").usageHelp(true).build());
-    options.addTo(spec);
     spec.usageMessage()
         .description(summary)
         .customSynopsis(
@@ -46,6 +45,14 @@ final class TrainingCommand implements Callable<Integer> {
   /** The command as picocli knows it. */
   CommandSpec spec() {
     return spec;
+  }
+
+  /**
+   * Adds the parameters. Only the command that is run takes them: there are hundreds, and a tenth
+   * of a second is much of a start.
+   */
+  void acceptParameters() {
+    options.addTo(spec);
   }
 
   @Override

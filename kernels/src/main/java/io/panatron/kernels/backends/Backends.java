@@ -18,7 +18,8 @@ public final class Backends {
   }
 
   /**
-   * The CPU: F32 and BF16, oneDNN and vectors.
+   * The CPU: F32 and BF16, oneDNN and vectors. Has its loops compiled on another thread for about a
+   * second from now on.
    *
    * @param threads how many threads work on an operation; at least 1
    * @param environment where to look up the user's cache folder, such as {@code System.getenv()}
@@ -26,7 +27,7 @@ public final class Backends {
    */
   public static Backend cpu(int threads, Map<String, String> environment) {
     try {
-      return new CpuBackend(threads, NativeLibraries.cacheFolder(environment));
+      return CpuBackend.compilingEarly(threads, NativeLibraries.cacheFolder(environment));
     } catch (NativeLibraryException e) {
       throw new BackendUnavailableException(String.valueOf(e.getMessage()), e);
     }

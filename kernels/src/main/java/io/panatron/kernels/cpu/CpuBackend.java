@@ -27,6 +27,7 @@ public final class CpuBackend implements Backend {
   private final CpuWorkers workers;
   private final Device device;
   private final CpuElementwise elementwise;
+  private final @Nullable EarlyCompilation earlyCompilation;
   private final CpuReduction reduction;
   private final CpuLinear linear;
   private final CpuEmbedding embedding;
@@ -45,6 +46,12 @@ public final class CpuBackend implements Backend {
    * @param cacheFolder where unpacked native libraries are kept, or null for none
    */
   public CpuBackend(int threads, @Nullable Path cacheFolder) {
+    this(threads, cacheFolder, null);
+  }
+
+  private CpuBackend(
+      int threads, @Nullable Path cacheFolder, @Nullable EarlyCompilation earlyCompilation) {
+    this.earlyCompilation = earlyCompilation;
     workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.Bf16Products.DETECTED);
     device = new HostDevice("cpu (%d threads, %s)".formatted(threads, workers.engine().describe()));
     elementwise = new CpuElementwise(workers.pool());
@@ -58,6 +65,17 @@ public final class CpuBackend implements Backend {
     swiglu = new CpuSwiglu(workers.pool());
     crossEntropy = new CpuLinearCrossEntropy(workers);
     optimizer = new CpuOptimizer(workers.pool());
+  }
+
+  /** The same, with its vector loops compiled beside what the caller does next. */
+  public static CpuBackend compilingEarly(int threads, @Nullable Path cacheFolder) {
+    EarlyCompilation early = new EarlyCompilation();
+    try {
+      return new CpuBackend(threads, cacheFolder, early);
+    } catch (RuntimeException e) {
+      early.close();
+      throw e;
+    }
   }
 
   @Override
@@ -312,6 +330,9 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void close() {
+    if (earlyCompilation != null) {
+      earlyCompilation.close();
+    }
     workers.close();
     device.close();
   }

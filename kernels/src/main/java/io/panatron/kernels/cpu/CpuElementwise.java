@@ -166,7 +166,7 @@ final class CpuElementwise {
     }
   }
 
-  private static void scaleRow(float[] x, float factor, int n) {
+  static void scaleRow(float[] x, float factor, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector.fromArray(FLOATS, x, i).mul(factor).intoArray(x, i);
     }

@@ -79,7 +79,7 @@ final class CpuOptimizer {
   }
 
   /** The scalars of an update as its loop multiplies with them. */
-  private record AdamWFactors(
+  record AdamWFactors(
       float gradientScale,
       float decay,
       float firstRate,
@@ -133,7 +133,7 @@ final class CpuOptimizer {
     }
   }
 
-  private static void adamWRow(
+  static void adamWRow(
       AdamWFactors factors,
       float[] parameter,
       float[] gradient,

@@ -105,7 +105,7 @@ final class CpuSwiglu {
   }
 
   /** Turns {@code up} into the result, given {@code e^-gate}. */
-  private static void forward(float[] gate, float[] exponential, float[] up, int n) {
+  static void forward(float[] gate, float[] exponential, float[] up, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector.fromArray(FLOATS, gate, i)
           .mul(FloatVector.fromArray(FLOATS, up, i))
@@ -115,7 +115,7 @@ final class CpuSwiglu {
   }
 
   /** Turns {@code gate} and {@code up} into their gradients, given {@code e^-gate}. */
-  private static void backward(float[] gate, float[] exponential, float[] up, float[] dy, int n) {
+  static void backward(float[] gate, float[] exponential, float[] up, float[] dy, int n) {
     FloatVector one = FloatVector.broadcast(FLOATS, 1f);
     for (int i = 0; i < n; i += LANES) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, i);

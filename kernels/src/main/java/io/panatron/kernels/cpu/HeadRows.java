@@ -194,7 +194,7 @@ final class HeadRows {
     }
   }
 
-  private static void turnHead(
+  static void turnHead(
       float[] heads, int start, float[] cosines, float[] sines, float direction, int half) {
     int vectors = half - half % LANES;
     for (int i = 0; i < vectors; i += LANES) {

@@ -25,10 +25,17 @@ import org.jspecify.annotations.Nullable;
  * bounds.
  */
 final class MatmulEngine implements AutoCloseable {
+  /** Rows and depth of the blocks in which F32 products run where sgemm packs badly. */
+  private static final int BLOCK = 128;
+
+  /** Narrower products (attention's with values) are faster in sgemm everywhere. */
+  private static final int LEAST_BLOCK_COLUMNS = 128;
+
   private final OneDnn oneDnn;
   private final PrimitiveCache[] caches;
   private final Optional<String> bf16Kernel;
   private final boolean multipliesBf16;
+  private final boolean blocksF32;
 
   /** Who multiplies BF16. */
   enum Bf16Products {
@@ -49,16 +56,16 @@ final class MatmulEngine implements AutoCloseable {
     for (int worker = 0; worker < workers; worker++) {
       caches[worker] = new PrimitiveCache(oneDnn);
     }
-    bf16Kernel = bf16Kernel(oneDnn);
+    bf16Kernel = kernel(oneDnn, ElementType.BF16);
     // Its other BF16 kernel ("gemm:jit") emulates the instructions at a third of the speed of F32.
     multipliesBf16 =
         bf16Kernel.isPresent()
             && (bf16 == Bf16Products.ONEDNN || bf16Kernel.get().startsWith("brg"));
+    blocksF32 = kernel(oneDnn, ElementType.F32).equals(Optional.of("brg_matmul:avx2"));
   }
 
-  /** oneDNN's kernel for BF16; none without AVX-512. */
-  static Optional<String> bf16Kernel(OneDnn oneDnn) {
-    Matrix square = Matrix.of(ElementType.BF16, 64, 64);
+  private static Optional<String> kernel(OneDnn oneDnn, ElementType type) {
+    Matrix square = Matrix.of(type, 64, 64);
     return oneDnn.kernel(MatmulDescription.of(square, square, square));
   }
 
@@ -118,46 +125,110 @@ final class MatmulEngine implements AutoCloseable {
     if (m == 0 || n == 0) {
       return;
     }
-    if (inputs == DType.F32) {
-      oneDnn.sgemm(transposeA, transposeB, m, n, k, a, lda, b, ldb, accumulate ? 1 : 0, c, ldc);
-      return;
+    Product product =
+        new Product(inputs, n, transposeA, a, lda, transposeB, b, ldb, accumulate, c, ldc);
+    if (inputs == DType.BF16) {
+      multiplyBf16(worker, product, m, k);
+    } else if (blocksF32 && (transposeA || !transposeB) && n >= LEAST_BLOCK_COLUMNS) {
+      multiplyInBlocks(worker, product, m, k);
+    } else {
+      sgemm(product, 0, m, 0, k);
     }
+  }
+
+  private void multiplyBf16(int worker, Product product, int m, int k) {
     int depth;
     for (int inner = 0; inner < k; inner += depth) {
-      depth = transposeA ? TileSizes.powerOfTwoAt(inner, k, TileSizes.EDGE) : k;
-      long right = b + Short.BYTES * (transposeB ? inner : inner * ldb);
+      depth = product.transposeA ? TileSizes.powerOfTwoAt(inner, k, TileSizes.EDGE) : k;
       int rows;
       for (int row = 0; row < m; row += rows) {
-        rows = transposeA ? m : TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
-        long left = a + Short.BYTES * (transposeA ? inner * lda + row : row * lda + inner);
-        MatmulDescription product =
-            bf16Product(
-                rows, n, depth, transposeA, lda, transposeB, ldb, accumulate || inner > 0, ldc);
-        caches[worker].execute(product, left, right, c + (long) Float.BYTES * row * ldc);
+        rows = product.transposeA ? m : TileSizes.powerOfTwoAt(row, m, TileSizes.EDGE);
+        compiled(worker, product, row, rows, inner, depth);
       }
     }
   }
 
-  private static MatmulDescription bf16Product(
-      int m,
+  /** Whole blocks by compiled products, of which there are few kinds; the rest by sgemm. */
+  private void multiplyInBlocks(int worker, Product product, int m, int k) {
+    int blockRows = m - m % BLOCK;
+    int blockDepth = k - k % BLOCK;
+    for (int row = 0; row < blockRows; row += BLOCK) {
+      for (int inner = 0; inner < blockDepth; inner += BLOCK) {
+        compiled(worker, product, row, BLOCK, inner, BLOCK);
+      }
+    }
+    sgemm(product, 0, blockRows, blockDepth, k - blockDepth);
+    sgemm(product, blockRows, m - blockRows, 0, k);
+  }
+
+  /** The contribution of {@code depth} terms from {@code inner} on to some rows of C. */
+  private void sgemm(Product product, int row, int rows, int inner, int depth) {
+    if (rows > 0 && depth > 0) {
+      oneDnn.sgemm(
+          product.transposeA,
+          product.transposeB,
+          rows,
+          product.n,
+          depth,
+          product.left(row, inner),
+          product.lda,
+          product.right(inner),
+          product.ldb,
+          product.accumulates(inner) ? 1 : 0,
+          product.result(row),
+          product.ldc);
+    }
+  }
+
+  /** The same by a primitive, compiled when it is first met. */
+  private void compiled(int worker, Product product, int row, int rows, int inner, int depth) {
+    caches[worker].execute(
+        product.description(rows, depth, product.accumulates(inner)),
+        product.left(row, inner),
+        product.right(inner),
+        product.result(row));
+  }
+
+  /** A product as the caller gave it, but for m and k. */
+  private record Product(
+      DType inputs,
       int n,
-      int k,
       boolean transposeA,
+      long a,
       long lda,
       boolean transposeB,
+      long b,
       long ldb,
       boolean accumulate,
+      long c,
       long ldc) {
-    Matrix left =
-        transposeA
-            ? Matrix.of(ElementType.BF16, k, m, lda).transposed()
-            : Matrix.of(ElementType.BF16, m, k, lda);
-    Matrix right =
-        transposeB
-            ? Matrix.of(ElementType.BF16, n, k, ldb).transposed()
-            : Matrix.of(ElementType.BF16, k, n, ldb);
-    Matrix result = Matrix.of(ElementType.F32, m, n, ldc);
-    return new MatmulDescription(left, right, result, accumulate, false, MathMode.STRICT);
+    long left(int row, int inner) {
+      return a + inputs.bytes() * (transposeA ? inner * lda + row : row * lda + inner);
+    }
+
+    long right(int inner) {
+      return b + inputs.bytes() * (transposeB ? inner : inner * ldb);
+    }
+
+    long result(int row) {
+      return c + Float.BYTES * (row * ldc);
+    }
+
+    boolean accumulates(int inner) {
+      return accumulate || inner > 0;
+    }
+
+    MatmulDescription description(int rows, int depth, boolean accumulates) {
+      ElementType type = inputs == DType.F32 ? ElementType.F32 : ElementType.BF16;
+      Matrix left =
+          transposeA
+              ? Matrix.of(type, depth, rows, lda).transposed()
+              : Matrix.of(type, rows, depth, lda);
+      Matrix right =
+          transposeB ? Matrix.of(type, n, depth, ldb).transposed() : Matrix.of(type, depth, n, ldb);
+      Matrix result = Matrix.of(ElementType.F32, rows, n, ldc);
+      return new MatmulDescription(left, right, result, accumulates, false, MathMode.STRICT);
+    }
   }
 
   @Override

@@ -90,7 +90,9 @@ final class SoftmaxRows {
       IntVector power = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
       FloatVector result = fraction.reinterpretAsInts().add(power).reinterpretAsFloats();
       store(result, x, start + i);
-      sums = sums.add(result);
+      // Not sums.add(result): called on what a loop carries, whose class the compiler does not know
+      // until it has compiled the loop, an operation keeps a vector on the heap for each turn.
+      sums = result.add(sums);
     }
     float sum = VectorMath.sum(sums);
     for (; i < count; i++) {
