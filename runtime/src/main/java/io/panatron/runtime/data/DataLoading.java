@@ -265,6 +265,10 @@ final class DataLoading {
         ? samples
         : new PackedSamples(
             samples,
-            PackPlan.of(samples.lengths(), settings.packingLength(packing), packing.parts()));
+            PackCache.plan(
+                settings.reading().tokens().cache(),
+                samples.lengths(),
+                settings.packingLength(packing),
+                packing.parts()));
   }
 }

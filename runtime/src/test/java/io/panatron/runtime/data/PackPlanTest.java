@@ -2,15 +2,20 @@ package io.panatron.runtime.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class PackPlanTest {
   @Property
@@ -55,5 +60,34 @@ class PackPlanTest {
     PackPlan plan = PackPlan.of(lengths, 8192, 1);
     double filled = IntStream.of(lengths).asLongStream().sum() / (plan.packs() * 8192.0);
     assertThat(filled).isGreaterThanOrEqualTo(0.99);
+  }
+
+  @Test
+  void packsAreKeptAndDamagedOnesMadeAgain(@TempDir Path folder) throws IOException {
+    int[] lengths = new Random(5).ints(2500, 1, 100).toArray();
+    PackPlan expected = PackPlan.of(lengths, 128, 1);
+    assertSame(PackCache.plan(folder, lengths, 128, 1), expected);
+    Path file;
+    try (Stream<Path> files = Files.list(folder)) {
+      file = files.findFirst().orElseThrow();
+    }
+    byte[] whole = Files.readAllBytes(file);
+    byte[] torn = Arrays.copyOf(whole, whole.length / 2);
+    byte[] flipped = whole.clone();
+    flipped[whole.length / 3] ^= 4;
+    for (byte[] content : new byte[][] {whole, torn, flipped, {}}) {
+      Files.write(file, content);
+      assertSame(PackCache.plan(folder, lengths, 128, 1), expected);
+      assertThat(Files.readAllBytes(file)).isEqualTo(whole);
+    }
+    PackCache.plan(folder, lengths, 129, 1);
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files).hasSize(2);
+    }
+  }
+
+  private static void assertSame(PackPlan actual, PackPlan expected) {
+    assertThat(actual.samples()).isEqualTo(expected.samples());
+    assertThat(actual.starts()).isEqualTo(expected.starts());
   }
 }
