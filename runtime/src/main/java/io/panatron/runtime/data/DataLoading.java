@@ -261,7 +261,7 @@ final class DataLoading {
 
   private SampleSet pack(SampleSet samples) {
     Packing packing = settings.reading().packing();
-    return packing == null
+    return packing == null || samples.size() == 0
         ? samples
         : new PackedSamples(
             samples,

@@ -377,4 +377,18 @@ class DataPipelineTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("none of the rows of number 2 can be used");
   }
+
+  @Test
+  void lossOfAMessageComesThroughParquet() {
+    Path file = Fixtures.path("formats/chat-zstd.parquet");
+    try (DataPipeline data = open(Fixtures.settings(file))) {
+      assertThat(data.training().get(0).weights()).as("loss true").contains(1f);
+      float[] untrained = data.training().get(1).weights();
+      int trained = 0;
+      for (float weight : untrained) {
+        trained += weight == 0 ? 0 : 1;
+      }
+      assertThat(trained).as("loss false: only the suffix, two tokens").isEqualTo(2);
+    }
+  }
 }
