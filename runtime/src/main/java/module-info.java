@@ -6,7 +6,10 @@ module io.panatron.runtime {
   requires com.fasterxml.jackson.dataformat.csv;
   requires ai.djl.tokenizers;
   requires dev.hardwood.core;
+  requires java.desktop;
+  requires java.net.http;
   requires me.tongfei.progressbar;
+  requires xchart;
   requires static transitive org.jspecify;
 
   exports io.panatron.runtime;
@@ -18,6 +21,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.model;
   exports io.panatron.runtime.nn;
   exports io.panatron.runtime.observe;
+  exports io.panatron.runtime.observe.report;
   exports io.panatron.runtime.optim;
   exports io.panatron.runtime.parallel;
   exports io.panatron.runtime.quickstart;

@@ -18,7 +18,8 @@ final class LocalTraining implements TrainingRun {
     stop.listenToSignals();
     try (RankContext rank =
         DeviceChoice.openRank(arguments.text("device"), arguments.integerOrNull("threads"))) {
-      TrainingSession.Outcome outcome = new TrainingSession(config, rank, out, stop).run();
+      TrainingSession.Outcome outcome =
+          new TrainingSession(config, rank, out, stop, System.getenv()).run();
       if (outcome.lastCheckpoint() != null) {
         out.println(
             (outcome.stopped() ? "Stopped at iteration %d; " : "Trained %d iterations; ")

@@ -12,6 +12,8 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
+    // Plots are drawn into memory; a display that cannot be reached must not matter.
+    System.setProperty("java.awt.headless", "true");
     PrintWriter out = new PrintWriter(System.out, true, System.out.charset());
     PrintWriter err = new PrintWriter(System.err, true, System.err.charset());
     System.exit(run(args, out, err));
@@ -22,7 +24,11 @@ public final class Main {
       SelfLaunch.ensureVectorApi();
       TrainingRun training = new LocalTraining();
       List<?> further =
-          List.of(new QuickstartCommand(training), new GenerateCommand(), new BenchCommand());
+          List.of(
+              new QuickstartCommand(training),
+              new GenerateCommand(),
+              new ReportCommand(),
+              new BenchCommand());
       return new TrainerCommandLine(training, further, out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());

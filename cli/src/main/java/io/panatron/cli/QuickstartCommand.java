@@ -2,6 +2,7 @@ package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.RunFolder;
+import io.panatron.runtime.config.ShellCommand;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.quickstart.ExactMatch;
 import io.panatron.runtime.quickstart.QuickstartRecipe;
@@ -196,6 +197,7 @@ final class QuickstartCommand implements Callable<Integer> {
     say("  train.jsonl, heldout.jsonl   the questions");
     say("  model/                       shape and tokenizer, without weights");
     say("  run/logging.jsonl            losses of the training run");
+    say("  run/report.html              its curves, for a browser");
     say(
         "  run/%s/         the trained model, a Hugging Face folder"
             .formatted(checkpoint.getFileName()));

@@ -41,6 +41,27 @@ public final class ParsedArguments {
     return entries.values().stream().map(Entry::parameter).toList();
   }
 
+  /**
+   * The command and all that the user set, on the command line or in a file, as words of a command
+   * line; secrets are left out.
+   */
+  public List<String> commandLine() {
+    List<String> words = new ArrayList<>(List.of(command));
+    for (Entry entry : entries.values()) {
+      Parameter parameter = entry.parameter();
+      if (!isGiven(parameter.name()) || parameter.secret()) {
+        continue;
+      }
+      words.add("--" + parameter.name());
+      if (entry.value() instanceof List<?> values) {
+        values.forEach(value -> words.add(String.valueOf(value)));
+      } else {
+        words.add(entry.value() == null ? "None" : entry.value().toString());
+      }
+    }
+    return words;
+  }
+
   /** Whether the user set the parameter, to whatever value. */
   public boolean isGiven(String name) {
     Provenance provenance = provenance(name);

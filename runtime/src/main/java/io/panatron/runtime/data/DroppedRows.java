@@ -40,6 +40,11 @@ public final class DroppedRows {
     return List.copyOf(examples.getOrDefault(kind, List.of()));
   }
 
+  /** The first rows of every kind with their reasons. */
+  public synchronized List<String> examples() {
+    return examples.values().stream().flatMap(List::stream).toList();
+  }
+
   /** One clause with the counts and the first example of each kind. */
   synchronized String summary() {
     return counts.entrySet().stream()

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,15 +18,34 @@ public final class RunLog implements AutoCloseable {
   private final Path file;
   private final BufferedWriter writer;
 
-  /** Appends to the file, which a resumed run without version folders shares with its past. */
+  /**
+   * Appends to the file, which a resumed run without version folders shares with its past. What a
+   * killed run left of a row stays a line of its own.
+   */
   public RunLog(Path file) {
     this.file = file;
     try {
+      boolean torn = endsWithinLine(file);
       writer =
           Files.newBufferedWriter(
               file, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      if (torn) {
+        writer.write('\n');
+      }
     } catch (IOException e) {
       throw failure(e);
+    }
+  }
+
+  private static boolean endsWithinLine(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      return false;
+    }
+    try (SeekableByteChannel channel = Files.newByteChannel(file)) {
+      ByteBuffer last = ByteBuffer.allocate(1);
+      return channel.size() > 0
+          && channel.position(channel.size() - 1).read(last) == 1
+          && last.get(0) != '\n';
     }
   }
 

@@ -1,12 +1,15 @@
 package io.panatron.runtime.train;
 
-import io.panatron.kernels.MemoryPool;
+import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.RowListener;
 import io.panatron.runtime.observe.RunLog;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 
 /**
  * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the
@@ -19,7 +22,9 @@ final class RunReporter implements TrainingObserver {
   private final TrainerSettings settings;
   private final RunLog log;
   private final ProgressDisplay display;
-  private final MemoryPool memory;
+  private final WatchSettings watch;
+  private final StepFigures figures;
+  private final RowListener listener;
   private final long start = System.nanoTime();
   private long stepsHere;
   private double windowLoss;
@@ -27,12 +32,24 @@ final class RunReporter implements TrainingObserver {
   private long windowTokens;
   private long windowSteps;
   private double windowSeconds;
+  private double windowFlops;
 
-  RunReporter(TrainerSettings settings, RunLog log, ProgressDisplay display, MemoryPool memory) {
+  /**
+   * @param listener takes every row, too
+   */
+  RunReporter(
+      TrainerSettings settings,
+      RunLog log,
+      ProgressDisplay display,
+      WatchSettings watch,
+      StepFigures figures,
+      RowListener listener) {
     this.settings = settings;
     this.log = log;
     this.display = display;
-    this.memory = memory;
+    this.watch = watch;
+    this.figures = figures;
+    this.listener = listener;
   }
 
   /** What a checkpoint keeps, so that the row that spans a resume shows the same loss. */
@@ -44,6 +61,11 @@ final class RunReporter implements TrainingObserver {
   void restoreWindow(Map<String, Double> sums) {
     windowLoss = sums.getOrDefault("window_loss", 0.0);
     windowTargets = Math.round(sums.getOrDefault("window_targets", 0.0));
+  }
+
+  @Override
+  public void onBatch(List<MicroBatch> batch, long waitNanos) {
+    windowFlops += figures.flops();
   }
 
   @Override
@@ -59,12 +81,13 @@ final class RunReporter implements TrainingObserver {
     boolean last = iteration == settings.trainIterations();
     display.step(iteration, windowLoss / Math.max(windowTargets, 1));
     if (iteration == 1 || last || iteration % settings.logInterval() == 0) {
-      write(row(progress, result, nextLearningRate));
+      write(iteration, row(progress, result, nextLearningRate));
       windowLoss = 0;
       windowTargets = 0;
       windowTokens = 0;
       windowSteps = 0;
       windowSeconds = 0;
+      windowFlops = 0;
     }
   }
 
@@ -78,9 +101,20 @@ final class RunReporter implements TrainingObserver {
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
     row.put("elapsed_time", duration(elapsed));
     row.put("remaining_time", duration(elapsed / Math.max(stepsHere, 1) * left));
-    row.put("memory(GiB)", round(memory.reservedBytes() / GIB, 3));
+    row.put("memory(GiB)", round(figures.memory().reservedBytes() / GIB, 3));
     row.put("train_speed(s/it)", round(windowSeconds / Math.max(windowSteps, 1), 6));
     row.put("tokens_per_second", round(windowTokens / Math.max(windowSeconds, 1e-9), 1));
+    if (watch.throughput()) {
+      double teraFlops = StepFigures.teraFlops(windowFlops, windowSeconds);
+      row.put("throughput", round(teraFlops, 6));
+      OptionalDouble utilization = figures.utilization(teraFlops);
+      if (utilization.isPresent()) {
+        row.put("mfu", round(utilization.getAsDouble(), 4));
+      }
+    }
+    if (watch.paramsNorm()) {
+      row.put("params_norm", figures.paramsNorm(progress.iteration()));
+    }
     return row;
   }
 
@@ -91,7 +125,7 @@ final class RunReporter implements TrainingObserver {
     row.put("eval_tokens", targetTokens);
     row.put("eval_runtime(s)", round(seconds, 3));
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
-    write(row);
+    write(progress.iteration(), row);
   }
 
   @Override
@@ -99,9 +133,10 @@ final class RunReporter implements TrainingObserver {
     display.message("Saved " + folder);
   }
 
-  private void write(Map<String, Object> row) {
+  private void write(long iteration, Map<String, Object> row) {
     log.write(row);
     display.row(row);
+    listener.row(iteration, row);
   }
 
   private static double round(double value, int digits) {

@@ -8,9 +8,24 @@ package io.panatron.runtime.train;
  * @param tokens how many tokens were processed, prompts and padding included
  * @param gradientNorm L2 norm before clipping
  * @param learningRate rate of this update
+ * @param times where the time went
  */
 public record StepResult(
-    double lossSum, long targetTokens, long tokens, double gradientNorm, double learningRate) {
+    double lossSum,
+    long targetTokens,
+    long tokens,
+    double gradientNorm,
+    double learningRate,
+    Times times) {
+
+  /**
+   * Wall time of the parts of a step.
+   *
+   * @param forwardNanos forward passes of all micro-batches
+   * @param backwardNanos backward passes of all micro-batches
+   * @param optimizerNanos gradient norm, clipping and update
+   */
+  public record Times(long forwardNanos, long backwardNanos, long optimizerNanos) {}
 
   /** Mean loss of a target token. */
   public double loss() {

@@ -30,6 +30,8 @@ public final class TrainStep {
   private final Optimizer optimizer;
   private final boolean perTokenLoss;
   private final boolean checkMemory;
+  private long forwardNanos;
+  private long backwardNanos;
 
   /**
    * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
@@ -55,6 +57,8 @@ public final class TrainStep {
    * @throws NonFiniteLossException before any parameter changed
    */
   public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
+    forwardNanos = 0;
+    backwardNanos = 0;
     optimizer.zeroGradients();
     double lossSum = 0;
     long targets = 0;
@@ -67,6 +71,7 @@ public final class TrainStep {
     }
     lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
     targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    long updateStart = System.nanoTime();
     double scale = perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0;
     double norm;
     try {
@@ -75,7 +80,9 @@ public final class TrainStep {
       throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
     }
     optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
-    return new StepResult(lossSum, targets, tokens, norm, learningRate);
+    StepResult.Times times =
+        new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
+    return new StepResult(lossSum, targets, tokens, norm, learningRate, times);
   }
 
   private double forwardBackward(long iteration, int index, int count, MicroBatch batch) {
@@ -98,8 +105,11 @@ public final class TrainStep {
               tape, device.ids(), device.labels(), weights, device.positions(), device.layout());
       double lossSum =
           weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
-      event.forwardNanos = System.nanoTime() - start;
+      long forwardEnd = System.nanoTime();
+      event.forwardNanos = forwardEnd - start;
       tape.backward();
+      forwardNanos += event.forwardNanos;
+      backwardNanos += System.nanoTime() - forwardEnd;
       event.iteration = iteration;
       event.index = index;
       event.tokens = batch.tokens().length;

@@ -94,6 +94,7 @@ public final class Trainer {
     if (globalBatch.size() < settings.microBatches()) {
       return null;
     }
+    observer.onBatch(globalBatch, System.nanoTime() - begin);
     double rate = schedule.rateAt(before.consumedSamples());
     StepResult result = step.run(iteration, globalBatch, rate);
     Progress after = before.after(settings.globalBatchSize());

@@ -1,20 +1,55 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.data.MicroBatch;
 import java.nio.file.Path;
+import java.util.List;
 
-/** Hears of what the training loop does: the log, the terminal. */
+/** Hears of what the training loop does: the log, the terminal, TensorBoard. */
 public interface TrainingObserver {
+  /**
+   * Before every step, when its global batch has been drawn.
+   *
+   * @param waitNanos wall time of the drawing
+   */
+  default void onBatch(List<MicroBatch> batch, long waitNanos) {}
+
   /**
    * After every step.
    *
    * @param nextLearningRate the rate after the scheduler stepped, which is what logs show
    * @param seconds wall time of the step, data wait included
    */
-  void onStep(Progress progress, StepResult result, double nextLearningRate, double seconds);
+  default void onStep(
+      Progress progress, StepResult result, double nextLearningRate, double seconds) {}
 
   /** After an evaluation over {@code targetTokens} tokens. */
-  void onEvaluation(Progress progress, double loss, long targetTokens, double seconds);
+  default void onEvaluation(Progress progress, double loss, long targetTokens, double seconds) {}
 
   /** After a checkpoint was committed. */
-  void onCheckpoint(Progress progress, Path folder);
+  default void onCheckpoint(Progress progress, Path folder) {}
+
+  /** One that tells several, in their order. */
+  static TrainingObserver all(List<TrainingObserver> observers) {
+    return new TrainingObserver() {
+      @Override
+      public void onBatch(List<MicroBatch> batch, long waitNanos) {
+        observers.forEach(observer -> observer.onBatch(batch, waitNanos));
+      }
+
+      @Override
+      public void onStep(Progress progress, StepResult result, double rate, double seconds) {
+        observers.forEach(observer -> observer.onStep(progress, result, rate, seconds));
+      }
+
+      @Override
+      public void onEvaluation(Progress progress, double loss, long tokens, double seconds) {
+        observers.forEach(observer -> observer.onEvaluation(progress, loss, tokens, seconds));
+      }
+
+      @Override
+      public void onCheckpoint(Progress progress, Path folder) {
+        observers.forEach(observer -> observer.onCheckpoint(progress, folder));
+      }
+    };
+  }
 }

@@ -17,6 +17,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,19 +29,26 @@ public final class TrainingSession {
   private final RankContext rank;
   private final PrintWriter out;
   private final StopRequest stop;
+  private final Map<String, String> environment;
 
   /**
    * A run that has not started.
    *
    * @param out where the user reads
    * @param stop ends the run early when asked to
+   * @param environment variables of the process, where trackers find their keys
    */
   public TrainingSession(
-      TrainingConfig config, RankContext rank, PrintWriter out, StopRequest stop) {
+      TrainingConfig config,
+      RankContext rank,
+      PrintWriter out,
+      StopRequest stop,
+      Map<String, String> environment) {
     this.config = config;
     this.rank = rank;
     this.out = out;
     this.stop = stop;
+    this.environment = Map.copyOf(environment);
   }
 
   /**
@@ -57,6 +65,7 @@ public final class TrainingSession {
   public Outcome run() {
     // All that can be wrong with the input is read before anything is written, so that a mistake
     // leaves no empty run folder.
+    WatchSettings watch = WatchSettings.of(config.arguments(), environment);
     recoverSharedFolder();
     try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
       TrainerSettings settings = settings(inputs);
@@ -79,9 +88,11 @@ public final class TrainingSession {
             RunLog log = new RunLog(folder.resolve("logging.jsonl"));
             ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
+            Watching watching =
+                new Watching(
+                    watch, config, rank, inputs, settings, optimizer, folder, log, display);
             BatchSource batches = trainingBatches(inputs, start)) {
-          RunReporter reporter = new RunReporter(settings, log, display, rank.memory());
-          reporter.restoreWindow(resumed.windowSums());
+          watching.reporter().restoreWindow(resumed.windowSums());
           CheckpointWriter writer =
               new CheckpointWriter(
                   store,
@@ -90,7 +101,7 @@ public final class TrainingSession {
                   model,
                   optimizer,
                   transfer,
-                  reporter,
+                  watching.reporter(),
                   writeArguments(folder, inputs));
           Trainer trainer =
               new Trainer(
@@ -100,13 +111,14 @@ public final class TrainingSession {
                   batches,
                   evaluation(inputs, model),
                   writer,
-                  reporter,
+                  watching.observer(),
                   stop);
           Progress end = train(trainer, start, writer);
           boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
           if (inputs.data().isStreamed()) {
             inputs.data().dropped().describe().forEach(this::say);
           }
+          watching.ended(stopped);
           return new Outcome(folder, writer.lastFolder(), end, stopped);
         }
       }

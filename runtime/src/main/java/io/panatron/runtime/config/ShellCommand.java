@@ -1,10 +1,10 @@
-package io.panatron.cli;
+package io.panatron.runtime.config;
 
 import java.util.List;
 import java.util.regex.Pattern;
 
 /** Writes arguments of {@code trainer} as a line that can be pasted into a shell. */
-final class ShellCommand {
+public final class ShellCommand {
   private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9_@%+=:,./-]+");
 
   private ShellCommand() {}
@@ -14,7 +14,7 @@ final class ShellCommand {
    *
    * @param arguments the command's name, then options and values
    */
-  static String of(List<String> arguments) {
+  public static String of(List<String> arguments) {
     StringBuilder text = new StringBuilder("  ./trainer");
     int lineStart = 0;
     for (String argument : arguments) {

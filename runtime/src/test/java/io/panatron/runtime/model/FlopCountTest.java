@@ -1,0 +1,69 @@
+package io.panatron.runtime.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Against numbers that Megatron-LM's {@code num_floating_point_operations} returned. */
+class FlopCountTest {
+  @TempDir Path folder;
+
+  private FlopCount count(String architecture, String modelType, String sizes) throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"),
+        """
+        {"architectures": ["%s"], "model_type": "%s", "hidden_act": "silu", "rms_norm_eps": 1e-6,
+         "max_position_embeddings": 4096, "rope_theta": 10000.0, "tie_word_embeddings": false, %s}
+        """
+            .formatted(architecture, modelType, sizes));
+    return FlopCount.of(ModelConfig.read(folder));
+  }
+
+  @Test
+  void twoSequencesOfLlama3AreCountedAsMegatronDoes() throws IOException {
+    FlopCount llama =
+        count(
+            "LlamaForCausalLM",
+            "llama",
+            """
+            "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+            "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256
+            """);
+
+    assertThat(llama.of(2 * 4096, 2.0 * 4096 * 4096)).isEqualTo(395_257_250_316_288.0);
+  }
+
+  @Test
+  void headsNeedNotMakeUpTheHiddenSize() throws IOException {
+    FlopCount qwen =
+        count(
+            "Qwen3ForCausalLM",
+            "qwen3",
+            """
+            "hidden_size": 64, "intermediate_size": 104, "num_hidden_layers": 3,
+            "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 384
+            """);
+
+    assertThat(qwen.of(300, 3 * 100.0 * 100)).isEqualTo(292_377_600.0);
+  }
+
+  @Test
+  void packedSequencesCostLessThanOneOfTheirLength() throws IOException {
+    FlopCount qwen =
+        count(
+            "Qwen3ForCausalLM",
+            "qwen3",
+            """
+            "hidden_size": 64, "intermediate_size": 104, "num_hidden_layers": 3,
+            "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 384
+            """);
+
+    // 6 layers * query width * the difference of the squares
+    assertThat(qwen.of(200, 200.0 * 200) - qwen.of(200, 2 * 100.0 * 100))
+        .isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
+  }
+}
