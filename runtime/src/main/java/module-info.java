@@ -3,7 +3,9 @@ module io.panatron.runtime {
   requires transitive io.panatron.kernels;
   requires transitive jdk.jfr;
   requires transitive com.fasterxml.jackson.databind;
+  requires com.fasterxml.jackson.dataformat.csv;
   requires ai.djl.tokenizers;
+  requires dev.hardwood.core;
   requires java.desktop;
   requires java.net.http;
   requires me.tongfei.progressbar;

@@ -17,6 +17,7 @@ final class ArgumentChecks {
       return;
     }
     checkSources(arguments);
+    checkReading(arguments);
     checkLength(arguments);
     checkRates(arguments);
     checkPrecision(arguments);
@@ -33,15 +34,60 @@ final class ArgumentChecks {
           text != null && text.isBlank(),
           "--%s is empty; give a value or leave it out.".formatted(name));
     }
-    refuse(a.list("dataset").isEmpty(), "--dataset is required: give one or more JSONL files.");
     refuse(
-        !a.list("val_dataset").isEmpty() && a.number("split_dataset_ratio") > 0,
+        a.list("dataset").isEmpty() && a.list("cached_dataset").isEmpty(),
+        "--dataset is required: give one or more data files or folders.");
+    refuse(
+        !(a.list("val_dataset").isEmpty() && a.list("cached_val_dataset").isEmpty())
+            && a.number("split_dataset_ratio") > 0,
         ("--val_dataset and --split_dataset_ratio %s are two ways to choose "
                 + "validation data; keep one of them.")
             .formatted(a.value("split_dataset_ratio")));
     refuse(
         a.command().equals("sft") && Objects.equals(a.text("truncation_strategy"), "split"),
         "--truncation_strategy split cuts texts for pt only; for sft take delete, left or right.");
+  }
+
+  private static void checkReading(ParsedArguments a) {
+    refuse(
+        a.flag("group_by_length")
+            && !(a.flag("train_dataloader_shuffle") && a.text("dataloader_type").equals("cyclic")),
+        "--group_by_length true needs --train_dataloader_shuffle true and --dataloader_type cyclic,"
+            + " since it orders shuffled samples; drop one of them.");
+    refuse(
+        a.integerOrNull("packing_length") != null && !a.flag("packing"),
+        "--packing_length %s has no effect without --packing true; add that or drop it."
+            .formatted(a.value("packing_length")));
+    checkStreaming(a);
+    refuse(
+        a.list("interleave_prob").isEmpty()
+            && !a.text("stopping_strategy").equals("first_exhausted"),
+        "--stopping_strategy all_exhausted is about mixing, which --interleave_prob asks for; add"
+            + " that or drop it.");
+  }
+
+  private static void checkStreaming(ParsedArguments a) {
+    if (!a.flag("streaming")) {
+      refuse(
+          a.text("dataloader_type").equals("external"),
+          "--dataloader_type external is for --streaming true; add that, or take cyclic.");
+      return;
+    }
+    refuse(
+        a.integerOrNull("train_iters") == null,
+        "--streaming true needs --train_iters, since the number of rows is unknown; --max_epochs may"
+            + " end the run before that.");
+    String other =
+        a.number("split_dataset_ratio") > 0
+            ? "--split_dataset_ratio; give --val_dataset"
+            : !a.list("cached_dataset").isEmpty()
+                ? "--cached_dataset, which needs no streaming"
+                : a.flag("load_from_cache_file")
+                    ? "--load_from_cache_file, which keeps whole data sets"
+                    : a.flag("group_by_length")
+                        ? "--group_by_length, which needs the lengths of all samples"
+                        : null;
+    refuse(other != null, "--streaming true does not go with %s.".formatted(other));
   }
 
   private static void checkLength(ParsedArguments a) {

@@ -1,5 +1,7 @@
 package io.panatron.runtime.data;
 
+import java.util.Arrays;
+
 /**
  * Says which samples a data-parallel rank trains on, as a function of the samples consumed so far
  * by all ranks; so resuming needs no other state.
@@ -103,6 +105,67 @@ public abstract sealed class BatchSampler {
     @Override
     int sample(long epoch, int offset, int j) {
       return offset + shape.rank() + j * shape.ranks();
+    }
+  }
+
+  /**
+   * The sampler of {@code --group_by_length}: one shuffled order for all ranks in which samples of
+   * similar length follow each other, and the longest comes first, so that too little memory shows
+   * at once.
+   *
+   * @param lengths tokens of each sample
+   */
+  public static BatchSampler groupedByLength(Shape shape, int[] lengths) {
+    return new Grouped(shape, lengths);
+  }
+
+  /**
+   * The permutation of the epoch, cut into groups of up to 50 steps, each sorted by falling length.
+   * Source: transformers, {@code trainer_pt_utils.py}, {@code get_length_grouped_indices}.
+   */
+  static final class Grouped extends BatchSampler {
+    private static final int MOST_STEPS = 50;
+
+    private final int[] lengths;
+    private long epoch = -1;
+    private int[] order = {};
+
+    Grouped(Shape shape, int[] lengths) {
+      super(shape);
+      this.lengths = lengths.clone();
+    }
+
+    @Override
+    int sample(long wanted, int offset, int j) {
+      if (wanted != epoch) {
+        order = order(wanted);
+        epoch = wanted;
+      }
+      return order[offset + shape.rank() + j * shape.ranks()];
+    }
+
+    private int[] order(long wanted) {
+      int n = lengths.length;
+      int steps = Math.clamp(n / (shape.step() * 4), 1, MOST_STEPS);
+      int size = steps * shape.step();
+      int[] indices = new TorchRandom(wanted).permutation(n);
+      int longest = 0;
+      for (int from = 0; from < n; from += size) {
+        int to = Math.min(n, from + size);
+        Integer[] group = new Integer[to - from];
+        for (int i = from; i < to; i++) {
+          group[i - from] = indices[i];
+        }
+        Arrays.sort(group, (a, b) -> lengths[b] - lengths[a]);
+        for (int i = from; i < to; i++) {
+          indices[i] = group[i - from];
+        }
+        longest = lengths[indices[from]] > lengths[indices[longest]] ? from : longest;
+      }
+      int first = indices[0];
+      indices[0] = indices[longest];
+      indices[longest] = first;
+      return indices;
     }
   }
 

@@ -35,40 +35,111 @@ public final class BatchSource implements AutoCloseable {
     }
   }
 
-  private final SampleSet samples;
-  private final Settings settings;
-  private final LongFunction<int[]> order;
+  private final LongFunction<Making> plan;
+  private final int mostAhead;
   private final long step;
   private final long end;
-  private final Deque<Future<MicroBatch>> ahead = new ArrayDeque<>();
+  private final @Nullable SampleStream stream;
+  private final Deque<Future<@Nullable MicroBatch>> ahead = new ArrayDeque<>();
   private final List<Thread> threads = new CopyOnWriteArrayList<>();
   private final @Nullable ExecutorService workers;
+  private @Nullable MicroBatch peeked;
   private long planned;
   private long consumed;
   private long waited;
   private boolean closed;
 
+  /** Makes one micro-batch; null at the end of a stream. */
+  private interface Making {
+    @Nullable MicroBatch make();
+  }
+
   private BatchSource(
+      LongFunction<Making> plan,
+      int workerThreads,
+      int mostAhead,
+      long step,
+      long start,
+      long end,
+      @Nullable SampleStream stream) {
+    this.plan = plan;
+    this.mostAhead = mostAhead;
+    this.step = step;
+    this.planned = start;
+    this.consumed = start;
+    this.end = end;
+    this.stream = stream;
+    this.workers =
+        workerThreads == 0
+            ? null
+            : Executors.newFixedThreadPool(
+                Math.min(workerThreads, Runtime.getRuntime().availableProcessors()),
+                this::newThread);
+    fill();
+  }
+
+  private static BatchSource of(
       SampleSet samples,
       Settings settings,
       LongFunction<int[]> order,
       long step,
       long start,
       long end) {
-    this.samples = samples;
-    this.settings = settings;
-    this.order = order;
-    this.step = step;
-    this.planned = start;
-    this.consumed = start;
-    this.end = end;
-    this.workers =
-        settings.numWorkers() == 0
-            ? null
-            : Executors.newFixedThreadPool(
-                Math.min(settings.numWorkers(), Runtime.getRuntime().availableProcessors()),
-                this::newThread);
-    fill();
+    LongFunction<Making> plan =
+        at -> {
+          int[] batch = order.apply(at);
+          return () -> make(samples, settings, batch);
+        };
+    return new BatchSource(
+        plan,
+        settings.numWorkers(),
+        settings.numWorkers() * settings.prefetchFactor(),
+        step,
+        start,
+        end,
+        null);
+  }
+
+  /**
+   * Training batches of streamed samples, by one thread, until the last epoch ends; samples that do
+   * not fill a micro-batch then are left out.
+   *
+   * @param stream what this closes
+   * @param consumedSamples samples consumed before, which are passed over first
+   */
+  public static BatchSource streaming(
+      SampleStream stream, int microBatchSize, Settings settings, long consumedSamples) {
+    LongFunction<Making> plan =
+        at ->
+            () -> {
+              if (at == consumedSamples) {
+                stream.skip(consumedSamples);
+              }
+              return streamed(stream, microBatchSize, settings, at);
+            };
+    return new BatchSource(
+        plan,
+        Math.min(settings.numWorkers(), 1),
+        settings.prefetchFactor(),
+        microBatchSize,
+        consumedSamples,
+        Long.MAX_VALUE,
+        stream);
+  }
+
+  private static @Nullable MicroBatch streamed(
+      SampleStream stream, int size, Settings settings, long at) {
+    List<EncodedSample> encoded = new ArrayList<>();
+    int[] numbers = new int[size];
+    for (int i = 0; i < size; i++) {
+      List<EncodedSample> sample = stream.next();
+      if (sample == null) {
+        return null;
+      }
+      encoded.addAll(sample);
+      numbers[i] = (int) (at + i);
+    }
+    return laidOut(encoded, settings, numbers);
   }
 
   /**
@@ -79,7 +150,7 @@ public final class BatchSource implements AutoCloseable {
    */
   public static BatchSource training(
       SampleSet samples, BatchSampler sampler, Settings settings, long consumedSamples) {
-    return new BatchSource(
+    return of(
         samples,
         settings,
         sampler::microBatch,
@@ -106,7 +177,7 @@ public final class BatchSource implements AutoCloseable {
           }
           return batch;
         };
-    return new BatchSource(samples, settings, order, (long) microBatchSize * ranks, 0, size);
+    return of(samples, settings, order, (long) microBatchSize * ranks, 0, size);
   }
 
   private Thread newThread(Runnable task) {
@@ -116,27 +187,42 @@ public final class BatchSource implements AutoCloseable {
     return thread;
   }
 
-  /** Whether a batch is left; always true in training. */
+  /** Whether a batch is left; waits for it if batches are streamed. */
   public boolean hasNext() {
-    return consumed < end;
+    if (stream == null) {
+      return consumed < end;
+    }
+    if (peeked == null) {
+      peeked = take();
+    }
+    return peeked != null;
   }
 
   /** The next micro-batch; waits for it if it is not ready. */
   public MicroBatch next() {
-    if (closed || !hasNext()) {
-      throw new IllegalStateException(closed ? "the batches are closed" : "no batch is left");
+    if (closed) {
+      throw new IllegalStateException("the batches are closed");
     }
     long start = System.nanoTime();
-    MicroBatch batch;
-    if (workers == null) {
-      batch = make(order.apply(consumed));
-    } else {
-      fill();
-      batch = take(ahead.remove());
-      fill();
+    MicroBatch batch = hasNext() ? peeked == null ? take() : peeked : null;
+    if (batch == null) {
+      throw new IllegalStateException("no batch is left");
     }
+    peeked = null;
     consumed += step;
     waited = System.nanoTime() - start;
+    return batch;
+  }
+
+  private @Nullable MicroBatch take() {
+    if (workers == null) {
+      MicroBatch batch = plan.apply(planned).make();
+      planned += step;
+      return batch;
+    }
+    fill();
+    MicroBatch batch = get(ahead.remove());
+    fill();
     return batch;
   }
 
@@ -154,25 +240,28 @@ public final class BatchSource implements AutoCloseable {
     if (workers == null) {
       return;
     }
-    long most = (long) settings.numWorkers() * settings.prefetchFactor();
-    while (ahead.size() < most && planned < end) {
-      int[] batch = order.apply(planned);
-      ahead.add(workers.submit(() -> make(batch)));
+    while (ahead.size() < mostAhead && planned < end) {
+      Making making = plan.apply(planned);
+      ahead.add(workers.submit(making::make));
       planned += step;
     }
   }
 
-  private MicroBatch make(int[] batch) {
+  private static MicroBatch make(SampleSet samples, Settings settings, int[] batch) {
     List<EncodedSample> encoded = new ArrayList<>(batch.length);
     for (int sample : batch) {
-      encoded.add(samples.get(sample));
+      encoded.addAll(samples.sequences(sample));
     }
-    return settings.paddingFree()
-        ? MicroBatch.packed(encoded, batch)
-        : MicroBatch.padded(encoded, settings.padId(), batch);
+    return laidOut(encoded, settings, batch);
   }
 
-  private static MicroBatch take(Future<MicroBatch> future) {
+  private static MicroBatch laidOut(List<EncodedSample> encoded, Settings settings, int[] numbers) {
+    return settings.paddingFree()
+        ? MicroBatch.packed(encoded, numbers)
+        : MicroBatch.padded(encoded, settings.padId(), numbers);
+  }
+
+  private static @Nullable MicroBatch get(Future<@Nullable MicroBatch> future) {
     try {
       return future.get();
     } catch (ExecutionException e) {
@@ -194,9 +283,15 @@ public final class BatchSource implements AutoCloseable {
       return;
     }
     closed = true;
-    if (workers == null) {
-      return;
+    if (workers != null) {
+      join(workers);
     }
+    if (stream != null) {
+      stream.close();
+    }
+  }
+
+  private void join(ExecutorService workers) {
     // Not interrupted: an interrupt would close the data files under other readers.
     ahead.forEach(f -> f.cancel(false));
     ahead.clear();

@@ -35,6 +35,11 @@ public final class ChatMlTemplate implements ChatTemplate {
   }
 
   @Override
+  public String identity() {
+    return "chatml 1";
+  }
+
+  @Override
   public String description() {
     return "chatml (built in)";
   }

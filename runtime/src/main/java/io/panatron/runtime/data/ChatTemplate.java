@@ -15,6 +15,9 @@ public interface ChatTemplate {
   /** Renders a conversation with what invites the next answer, as {@code generate} needs it. */
   String renderPrompt(List<Message> messages);
 
+  /** Everything that decides what is rendered: two templates with the same one are the same. */
+  String identity();
+
   /** What this template is, for the start of a run. */
   String description();
 }

@@ -27,20 +27,27 @@ public record DataSettings(
     @Nullable Integer maxLength,
     Truncation truncation,
     LossScale lossScale,
-    boolean strict) {
+    boolean strict,
+    Reading reading) {
   public DataSettings {
     dataset = List.copyOf(dataset);
     valDataset = List.copyOf(valDataset);
-    if (dataset.isEmpty()) {
-      throw new UserError("--dataset is missing; give a .jsonl file or a folder of them");
+    if (dataset.isEmpty() && reading.tokens().training().isEmpty()) {
+      throw new UserError("--dataset is missing; give data files or folders of them");
     }
     if (!(splitDatasetRatio >= 0 && splitDatasetRatio < 1)) {
       throw new UserError(
           "--split_dataset_ratio must be at least 0 and below 1, but is " + splitDatasetRatio);
     }
-    if (splitDatasetRatio > 0 && !valDataset.isEmpty()) {
+    if (splitDatasetRatio > 0
+        && !(valDataset.isEmpty() && reading.tokens().validation().isEmpty())) {
       throw new UserError(
           "--val_dataset and --split_dataset_ratio exclude each other; set one of them only");
+    }
+    if (reading.streaming() != null && splitDatasetRatio > 0) {
+      throw new UserError(
+          "--split_dataset_ratio cannot split streamed data, whose number of rows is unknown; give"
+              + " --val_dataset");
     }
     if (maxLength != null && maxLength < 1) {
       throw new UserError("--max_length must be at least 1, but is " + maxLength);
@@ -68,7 +75,8 @@ public record DataSettings(
         limit,
         truncation,
         lossScale,
-        strict);
+        strict,
+        reading);
   }
 
   /** The token limit, where there must be one. */
@@ -77,6 +85,21 @@ public record DataSettings(
       throw new IllegalStateException("no token limit is set");
     }
     return maxLength;
+  }
+
+  /** Tokens of a pack. */
+  int packingLength(Packing packing) {
+    int limit = requiredMaxLength();
+    int length = packing.length() == null ? limit : packing.length();
+    if (length < limit) {
+      throw new UserError(
+          "--packing_length "
+              + length
+              + " is below --max_length "
+              + limit
+              + ", so that samples would not fit into a pack; raise it, or lower --max_length");
+    }
+    return length;
   }
 
   /** The prompt that {@code --system} means: the text itself, or the content of a .txt file. */

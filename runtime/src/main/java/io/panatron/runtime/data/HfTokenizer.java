@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
@@ -74,6 +75,11 @@ public final class HfTokenizer implements AutoCloseable {
     } finally {
       lock.readLock().unlock();
     }
+  }
+
+  /** Everything that decides how texts become tokens. */
+  String identity() {
+    return files.tokenizerJson() + new TreeMap<>(files.specialTokens());
   }
 
   /** The text of token ids. */

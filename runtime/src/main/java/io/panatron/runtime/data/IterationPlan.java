@@ -28,23 +28,26 @@ public record IterationPlan(int trainIters, int evalIters, int epochIters) {
       int evalIters) {}
 
   /**
+   * The plan for streamed data, whose size is unknown: as many iterations as asked for, unless the
+   * data end before.
+   */
+  public static IterationPlan ofStream(Request r) {
+    if (r.trainIters() == null) {
+      throw new UserError(
+          "--streaming true needs --train_iters, since the number of rows is unknown; --max_epochs"
+              + " may end the run before that");
+    }
+    requireWholeSteps(r);
+    return new IterationPlan(r.trainIters(), evalIters(r), 0);
+  }
+
+  /**
    * Computes the plan.
    *
    * @throws UserError if the data do not fill a step, or neither or bad lengths are given
    */
   public static IterationPlan of(Request r) {
-    long step = (long) r.microBatchSize() * r.ranks();
-    if (r.globalBatchSize() % step != 0) {
-      throw new UserError(
-          "--global_batch_size "
-              + r.globalBatchSize()
-              + " is not a multiple of --micro_batch_size "
-              + r.microBatchSize()
-              + " times "
-              + r.ranks()
-              + " data-parallel ranks; choose a multiple of "
-              + step);
-    }
+    long step = requireWholeSteps(r);
     if (r.trainSize() < step) {
       throw new UserError(
           "the training data hold "
@@ -61,6 +64,23 @@ public record IterationPlan(int trainIters, int evalIters, int epochIters) {
     long n = r.trainSize() - r.trainSize() % step;
     return new IterationPlan(
         trainIters(r, n), evalIters(r), Math.toIntExact(n / r.globalBatchSize()));
+  }
+
+  /** Samples of one step of all ranks. */
+  private static long requireWholeSteps(Request r) {
+    long step = (long) r.microBatchSize() * r.ranks();
+    if (r.globalBatchSize() % step != 0) {
+      throw new UserError(
+          "--global_batch_size "
+              + r.globalBatchSize()
+              + " is not a multiple of --micro_batch_size "
+              + r.microBatchSize()
+              + " times "
+              + r.ranks()
+              + " data-parallel ranks; choose a multiple of "
+              + step);
+    }
+    return step;
   }
 
   private static int trainIters(Request r, long n) {

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +33,11 @@ public final class JinjaChatTemplate implements ChatTemplate {
   public JinjaChatTemplate(JinjaTemplate template, Map<String, Object> variables) {
     this.template = template;
     this.variables = Map.copyOf(variables);
+  }
+
+  @Override
+  public String identity() {
+    return "jinja 1 " + template.identity() + new TreeMap<>(variables);
   }
 
   @Override

@@ -35,6 +35,11 @@ public record PlainTemplate(String end) implements ChatTemplate {
   }
 
   @Override
+  public String identity() {
+    return "plain 1 " + end;
+  }
+
+  @Override
   public String description() {
     return "none (plain text)";
   }

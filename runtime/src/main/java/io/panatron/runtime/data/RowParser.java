@@ -1,72 +1,62 @@
 package io.panatron.runtime.data;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import io.panatron.runtime.JsonProblem;
+import io.panatron.runtime.data.ColumnNames.Column;
+import io.panatron.runtime.data.ColumnNames.Columns;
+import io.panatron.runtime.data.source.BadRow;
+import io.panatron.runtime.data.source.RowJson;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads one JSON row. Columns that are not needed are ignored; of a column given twice the last
- * counts, as in Python.
+ * Makes a conversation of a row's columns: {@code messages}, Alpaca's {@code instruction}, {@code
+ * input} and {@code output}, or {@code query}, {@code response} and {@code history}. Columns that
+ * are not needed are ignored; of a column given twice the last counts, as in Python. Safe for use
+ * by several threads.
+ *
+ * <p>Source: Megatron-SWIFT's custom data sets.
  */
 final class RowParser {
-  /** A row that cannot be used; the message completes "file:line ...". */
-  static final class BadRow extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    BadRow(String message) {
-      super(message);
-    }
-  }
-
-  private static final Set<String> ROLES = Set.of("system", "user", "assistant");
-  private static final List<String> TEXT_COLUMNS =
-      List.of("text", "content", "completion", "response");
-  private static final int MAX_DEPTH = 64;
-
-  private final ObjectMapper json =
-      new ObjectMapper(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder()
-                          .maxNestingDepth(MAX_DEPTH)
-                          .maxStringLength(JsonlFile.MAX_LINE_BYTES)
-                          .build())
-                  .build())
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-
   private final boolean preTraining;
   private final @Nullable String system;
+  private final ColumnNames names;
 
   /**
    * Makes a parser.
    *
-   * @param preTraining whether a row is text rather than a conversation
+   * @param preTraining whether a row may be text rather than a conversation
    * @param system put in front of conversations that have no system message
    */
-  RowParser(boolean preTraining, @Nullable String system) {
+  RowParser(boolean preTraining, @Nullable String system, ColumnNames names) {
     this.preTraining = preTraining;
     this.system = system;
+    this.names = names;
+  }
+
+  /** Everything that decides what a row becomes. */
+  String identity() {
+    return "rows 1, pre-training " + preTraining + ", system " + system + ", columns " + names;
   }
 
   Row parse(String line) throws BadRow {
-    JsonNode row;
-    try {
-      row = json.readTree(line);
-    } catch (JsonProcessingException e) {
-      throw new BadRow("is not valid JSON: " + JsonProblem.of(e));
-    }
+    return parse(RowJson.parse(line));
+  }
+
+  Row parse(JsonNode row) throws BadRow {
     if (!row.isObject()) {
-      throw new BadRow("is not a JSON object; a row looks like " + example());
+      throw new BadRow(BadRow.Kind.SYNTAX, "is not a JSON object; a row looks like " + example());
     }
-    return new Row(preTraining ? text(row) : conversation(row));
+    Columns columns = names.of(row);
+    Column list = columns.find(ColumnNames.MESSAGES);
+    if (list != null) {
+      return new Row(complete(MessageList.read(list), columns));
+    }
+    Column text = columns.named("text");
+    if (preTraining && text != null && !columns.isGiven(ColumnNames.RESPONSE)) {
+      return new Row(List.of(new Message("assistant", notEmpty(text))));
+    }
+    return new Row(complete(rounds(columns), columns));
   }
 
   private String example() {
@@ -76,89 +66,116 @@ final class RowParser {
             + " \"content\": \"...\"}]}";
   }
 
-  private List<Message> text(JsonNode row) throws BadRow {
-    if (row.has("messages")) {
-      return messages(row.get("messages"));
-    }
-    for (String column : TEXT_COLUMNS) {
-      JsonNode value = row.path(column);
-      if (!value.isMissingNode()) {
-        String text = string(value, "column '" + column + "'");
-        if (text.isEmpty()) {
-          throw new BadRow("has an empty column '" + column + "'");
-        }
-        return List.of(new Message("assistant", text));
-      }
-    }
-    throw new BadRow("has no column 'text' or 'messages'; a row looks like " + example());
-  }
-
-  private List<Message> conversation(JsonNode row) throws BadRow {
-    if (!row.has("messages")) {
-      throw new BadRow("has no column 'messages'; a row looks like " + example());
-    }
-    List<Message> messages = messages(row.get("messages"));
-    if (!messages.getLast().isAssistant()) {
+  private List<Message> complete(List<Message> messages, Columns columns) throws BadRow {
+    if (!preTraining && !messages.getLast().isAssistant()) {
       throw new BadRow(
+          BadRow.Kind.CONTENT,
           "ends with a message of '"
               + messages.getLast().role()
               + "'; the last must be 'assistant'");
     }
-    if (system != null && !messages.getFirst().role().equals("system")) {
-      messages.addFirst(new Message("system", system));
+    if (messages.getFirst().role().equals("system")) {
+      return messages;
+    }
+    Column own = columns.find(ColumnNames.SYSTEM);
+    String prompt = own == null ? "" : MessageList.text(own.value(), in(own));
+    if (prompt.isEmpty() && system != null && !preTraining) {
+      prompt = system;
+    }
+    if (!prompt.isEmpty()) {
+      messages.addFirst(new Message("system", prompt));
     }
     return messages;
   }
 
-  private static List<Message> messages(JsonNode node) throws BadRow {
-    if (!node.isArray() || node.isEmpty()) {
-      throw new BadRow("has a column 'messages' that is not a list of messages");
+  private List<Message> rounds(Columns columns) throws BadRow {
+    Column response = response(columns);
+    if (response == null) {
+      throw new BadRow(
+          BadRow.Kind.COLUMNS,
+          "has no column "
+              + (preTraining ? "'text' or 'messages'" : "'messages', nor 'query' and 'response'")
+              + "; a row looks like "
+              + example()
+              + ", and --columns gives other columns these meanings");
     }
     List<Message> messages = new ArrayList<>();
-    for (JsonNode m : node) {
-      String where = "message " + (messages.size() + 1);
-      if (!m.isObject()) {
-        throw new BadRow("has a " + where + " that is not an object");
-      }
-      String role = string(m.path("role"), "'role' of " + where);
-      if (!ROLES.contains(role)) {
-        throw new BadRow(
-            "has the role '" + role + "' in " + where + "; use system, user or assistant");
-      }
-      if (role.equals("system") && !messages.isEmpty()) {
-        throw new BadRow("has a system message as " + where + "; only the first may be one");
-      }
-      JsonNode loss = m.path("loss");
-      if (!loss.isMissingNode() && !loss.isNull() && !loss.isBoolean()) {
-        throw new BadRow("has a 'loss' in " + where + " that is not true or false");
-      }
-      messages.add(
-          new Message(
-              role,
-              string(m.path("content"), "'content' of " + where),
-              loss.isBoolean() ? loss.booleanValue() : null));
+    Column history = columns.find(ColumnNames.HISTORY);
+    if (history != null) {
+      addHistory(messages, history);
     }
+    String query = query(columns);
+    if (query != null) {
+      messages.add(new Message("user", query));
+    }
+    boolean alone = preTraining && messages.isEmpty();
+    messages.add(
+        new Message(
+            "assistant",
+            alone ? notEmpty(response) : MessageList.text(response.value(), in(response))));
     return messages;
   }
 
-  private static String string(JsonNode node, String what) throws BadRow {
-    if (node.isMissingNode()) {
-      throw new BadRow("lacks the " + what);
+  /** Alpaca's output, else the response; of several responses the first. */
+  private static @Nullable Column response(Columns columns) throws BadRow {
+    Column named = columns.named(ColumnNames.RESPONSE);
+    if (named == null && columns.named("instruction") != null) {
+      named = columns.named("output");
     }
-    if (!node.isTextual()) {
-      throw new BadRow("has a " + what + " that is not a string");
+    Column response = named == null ? columns.find(ColumnNames.RESPONSE) : named;
+    if (response != null && response.value().isArray()) {
+      JsonNode first = response.value().path(0);
+      return first.isMissingNode() ? null : new Column(response.name(), first);
     }
-    String text = node.textValue();
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (Character.isSurrogate(c)) {
-        if (!Character.isHighSurrogate(c)
-            || i + 1 == text.length()
-            || !Character.isLowSurrogate(text.charAt(++i))) {
-          throw new BadRow("has half a surrogate pair in the " + what);
-        }
+    return response;
+  }
+
+  /** The query, or Alpaca's instruction and input joined by a line end; null if there is none. */
+  private static @Nullable String query(Columns columns) throws BadRow {
+    Column instruction = columns.named("instruction");
+    Column input = columns.named("input");
+    if (columns.named(ColumnNames.QUERY) == null && instruction != null && input != null) {
+      String first = MessageList.text(instruction.value(), in(instruction));
+      String second = MessageList.text(input.value(), in(input));
+      return first + (first.isEmpty() || second.isEmpty() ? "" : "\n") + second;
+    }
+    Column query = columns.find(ColumnNames.QUERY);
+    return query == null ? null : MessageList.text(query.value(), in(query));
+  }
+
+  private static void addHistory(List<Message> messages, Column history) throws BadRow {
+    JsonNode rounds = MessageList.unquoted(history);
+    int number = 1;
+    for (JsonNode round : rounds) {
+      String where = "round " + number++ + " of '" + history.name() + "'";
+      if (!round.isArray() || round.size() != 2) {
+        throw new BadRow(
+            BadRow.Kind.CONTENT, "has a " + where + " that is not a list of question and answer");
+      }
+      if (!round.get(0).isNull()) {
+        messages.add(new Message("user", MessageList.text(round.get(0), "question in " + where)));
+      }
+      if (!round.get(1).isNull()) {
+        messages.add(
+            new Message("assistant", MessageList.text(round.get(1), "answer in " + where)));
       }
     }
+    if (!rounds.isArray()) {
+      throw new BadRow(
+          BadRow.Kind.CONTENT,
+          "has a column '" + history.name() + "' that is not a list of rounds");
+    }
+  }
+
+  private static String notEmpty(Column column) throws BadRow {
+    String text = MessageList.text(column.value(), in(column));
+    if (text.isEmpty()) {
+      throw new BadRow(BadRow.Kind.CONTENT, "has an empty column '" + column.name() + "'");
+    }
     return text;
+  }
+
+  private static String in(Column column) {
+    return "column '" + column.name() + "'";
   }
 }

@@ -1,7 +1,10 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +17,7 @@ public final class SampleEncoder {
   private final ChatTemplate template;
   private final LossScale lossScale;
   private final @Nullable String beginToken;
+  private final String identity;
 
   /**
    * Makes an encoder.
@@ -27,6 +31,13 @@ public final class SampleEncoder {
     this.template = template;
     this.lossScale = lossScale;
     this.beginToken = plainBegin && tokenizer.addsBosToken() ? begin(tokenizer) : null;
+    this.identity =
+        hash(
+            "samples 1",
+            tokenizer.identity(),
+            template.identity(),
+            String.valueOf(lossScale),
+            String.valueOf(beginToken));
   }
 
   private static String begin(HfTokenizer tokenizer) {
@@ -39,6 +50,20 @@ public final class SampleEncoder {
               + " tokenizer_config.json");
     }
     return text;
+  }
+
+  /** Everything that decides what a conversation becomes, as a hash. */
+  String identity() {
+    return identity;
+  }
+
+  private static String hash(String... parts) {
+    MessageDigest digest = InputStamp.sha256Digest();
+    for (String part : parts) {
+      digest.update(part.getBytes(StandardCharsets.UTF_8));
+      digest.update((byte) 0);
+    }
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   /** The whole sample, however long. */

@@ -1,68 +1,34 @@
 package io.panatron.runtime.data;
 
-import io.panatron.runtime.UserError;
+import java.util.List;
 
 /**
- * Samples in the order of the data set, tokenized when asked for.
- *
- * <p>A sample is a row, or with {@code truncation_strategy split} a stretch of one. Safe for use by
- * several threads.
+ * Samples in the order of the data set. A sample is a row, a stretch of one, or a pack of several.
+ * Safe for use by several threads.
  */
-public final class SampleSet {
-  private final RowStore rows;
-  private final SampleEncoder encoder;
-  private final int[] rowOf;
-  private final int[] partOf;
-  private final int maxLength;
-  private final Truncation truncation;
+public abstract sealed class SampleSet permits RowSamples, PackedSamples {
+  public abstract int size();
 
-  SampleSet(
-      RowStore rows,
-      SampleEncoder encoder,
-      int[] rowOf,
-      int[] partOf,
-      int maxLength,
-      Truncation truncation) {
-    this.rows = rows;
-    this.encoder = encoder;
-    this.rowOf = rowOf;
-    this.partOf = partOf;
-    this.maxLength = maxLength;
-    this.truncation = truncation;
+  /** {@code file:line} of a sample; of a pack, of its first row. */
+  public abstract String location(int sample);
+
+  /** The tokenized sequences of a sample, which do not see each other: one, or those of a pack. */
+  public abstract List<EncodedSample> sequences(int sample);
+
+  /** The tokens of a sample. */
+  public abstract int length(int sample);
+
+  /** The first sequence of a sample, which is the only one unless samples are packs. */
+  public final EncodedSample get(int sample) {
+    return sequences(sample).getFirst();
   }
 
-  public int size() {
-    return rowOf.length;
-  }
-
-  /** {@code file:line} of a sample. */
-  public String location(int sample) {
-    return rows.location(rowOf[sample]);
-  }
-
-  /** The tokenized sample, at most {@code max_length} long. */
-  public EncodedSample get(int sample) {
-    EncodedSample whole;
-    try {
-      whole = encoder.encode(rows.get(rowOf[sample]));
-    } catch (TemplateException e) {
-      throw new UserError(location(sample) + " " + e.getMessage(), e);
+  /** The tokens of all samples. */
+  public final int[] lengths() {
+    int[] lengths = new int[size()];
+    for (int i = 0; i < lengths.length; i++) {
+      lengths[i] = length(i);
     }
-    int n = whole.length();
-    if (n <= maxLength) {
-      return whole;
-    }
-    return switch (truncation) {
-      case LEFT -> whole.range(n - maxLength, n);
-      case RIGHT -> whole.range(0, maxLength);
-      case SPLIT -> {
-        int from = partOf[sample] * maxLength;
-        yield whole.range(from, Math.min(n, from + maxLength));
-      }
-      case DELETE ->
-          throw new UserError(
-              location(sample)
-                  + " became longer than --max_length; leave data files unchanged during a run");
-    };
+    return lengths;
   }
 }

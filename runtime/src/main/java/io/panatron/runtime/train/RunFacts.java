@@ -3,6 +3,7 @@ package io.panatron.runtime.train;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.runtime.data.DroppedRows;
+import io.panatron.runtime.data.source.BadRow;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.observe.LengthStatistics;
@@ -42,9 +43,10 @@ final class RunFacts {
     data.put("training_samples", inputs.data().training().size());
     data.put("validation_samples", inputs.data().validation().size());
     data.put("longest_allowed", inputs.positions());
-    data.put("malformed_rows", dropped.malformed());
-    data.put("too_long_rows", dropped.tooLong());
-    dropped.reasons().forEach(data.putArray("reasons")::add);
+    int tooLong = dropped.count(BadRow.Kind.LENGTH);
+    data.put("malformed_rows", dropped.total() - tooLong);
+    data.put("too_long_rows", tooLong);
+    dropped.examples().forEach(data.putArray("reasons")::add);
     seen = root.putObject("seen");
   }
 

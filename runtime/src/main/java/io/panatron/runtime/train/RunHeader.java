@@ -37,13 +37,17 @@ final class RunHeader {
     say.accept(
         String.format(
             Locale.ROOT,
-            "Data              %,d training and %,d validation samples of at most %,d tokens, template"
+            "Data              %s training and %,d validation %s of at most %,d tokens, template"
                 + " %s, loss on %s",
-            inputs.data().training().size(),
+            inputs.data().isStreamed()
+                ? "streamed"
+                : String.format(Locale.ROOT, "%,d", inputs.data().training().size()),
             inputs.data().validation().size(),
+            config.data().rows().reading().packing() == null ? "samples" : "packs of samples",
             inputs.positions(),
             inputs.template().description(),
             config.arguments().text("loss_scale")));
+    inputs.data().notes().forEach(say);
     inputs.data().dropped().describe().forEach(say);
     say.accept(
         String.format(

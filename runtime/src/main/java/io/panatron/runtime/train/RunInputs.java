@@ -119,7 +119,7 @@ record RunInputs(
 
   private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
     TrainingConfig.Batches batches = config.batches();
-    return IterationPlan.of(
+    IterationPlan.Request request =
         new IterationPlan.Request(
             data.training().size(),
             data.validation().size(),
@@ -128,7 +128,8 @@ record RunInputs(
             batches.globalBatchSize(),
             batches.trainIterations(),
             batches.maxEpochs(),
-            batches.evalIterations()));
+            batches.evalIterations());
+    return data.isStreamed() ? IterationPlan.ofStream(request) : IterationPlan.of(request);
   }
 
   /** What config.json says, under the names of the command line. */

@@ -52,8 +52,14 @@ public final class Trainer {
   public Progress run(Progress start) {
     Progress progress = start;
     long savedAt = -1;
+    boolean dataEnded = false;
     while (progress.iteration() < settings.trainIterations() && !stop.isRequested()) {
-      progress = iterate(progress);
+      Progress after = iterate(progress);
+      if (after == null) {
+        dataEnded = true;
+        break;
+      }
+      progress = after;
       long iteration = progress.iteration();
       boolean last = iteration == settings.trainIterations();
       if (evaluation != null && (last || iteration % settings.evalInterval() == 0)) {
@@ -64,6 +70,12 @@ public final class Trainer {
         savedAt = iteration;
       }
     }
+    if (dataEnded
+        && evaluation != null
+        && progress.iteration() > start.iteration()
+        && progress.iteration() % settings.evalInterval() != 0) {
+      evaluate(evaluation, progress);
+    }
     // A stop that arrives between the loop's last look and here, or before the first step, saves
     // too.
     if (savedAt != progress.iteration() && progress.iteration() > start.iteration()) {
@@ -72,12 +84,16 @@ public final class Trainer {
     return progress;
   }
 
-  private Progress iterate(Progress before) {
+  /** One step; null if streamed data end before they fill a global batch. */
+  private @Nullable Progress iterate(Progress before) {
     long begin = System.nanoTime();
     StepEvent event = new StepEvent();
     event.begin();
     long iteration = before.iteration() + 1;
     List<MicroBatch> globalBatch = draw(iteration);
+    if (globalBatch.size() < settings.microBatches()) {
+      return null;
+    }
     observer.onBatch(globalBatch, System.nanoTime() - begin);
     double rate = schedule.rateAt(before.consumedSamples());
     StepResult result = step.run(iteration, globalBatch, rate);
@@ -99,6 +115,9 @@ public final class Trainer {
     for (int i = 0; i < settings.microBatches(); i++) {
       DataWaitEvent wait = new DataWaitEvent();
       wait.begin();
+      if (!batches.hasNext()) {
+        break;
+      }
       drawn.add(batches.next());
       wait.iteration = iteration;
       wait.commit();

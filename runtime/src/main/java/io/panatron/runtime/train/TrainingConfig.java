@@ -3,8 +3,14 @@ package io.panatron.runtime.train;
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSource;
+import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.LossScale;
+import io.panatron.runtime.data.Mixing;
+import io.panatron.runtime.data.Packing;
+import io.panatron.runtime.data.Reading;
+import io.panatron.runtime.data.Streaming;
+import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
@@ -145,7 +151,8 @@ public record TrainingConfig(
             a.integerOrNull("max_length"),
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
-            a.flag("strict"));
+            a.flag("strict"),
+            reading(a));
     return new Data(
         rows,
         a.textOrNull("template"),
@@ -153,9 +160,32 @@ public record TrainingConfig(
         a.text("dataloader_type").equals("cyclic"),
         a.flag("train_dataloader_shuffle"),
         !a.flag("no_data_sharding"),
-        a.flag("padding_free"),
+        a.flag("padding_free") || a.flag("packing"),
         a.integer("num_workers"),
         a.integer("dataloader_prefetch_factor"));
+  }
+
+  private static Reading reading(ParsedArguments a) {
+    int sources = a.list("dataset").size() + a.list("cached_dataset").size();
+    int threads = Math.max(a.integer("dataset_num_proc"), a.integer("num_workers"));
+    Path cache = a.pathOrNull("token_cache");
+    Path tokens = cache == null ? a.path("save").resolve("tokens") : cache;
+    return new Reading(
+        ColumnNames.parse(a.textOrNull("columns")),
+        Mixing.parse(a.list("interleave_prob"), a.text("stopping_strategy"), sources),
+        a.flag("packing")
+            ? new Packing(a.integerOrNull("packing_length"), a.integer("packing_num_proc"))
+            : null,
+        a.flag("group_by_length"),
+        new Tokens(
+            a.flagOrNull("lazy_tokenize"),
+            Math.clamp(threads, 1, Runtime.getRuntime().availableProcessors()),
+            a.flag("load_from_cache_file") ? tokens : null,
+            a.list("cached_dataset"),
+            a.list("cached_val_dataset")),
+        a.flag("streaming")
+            ? new Streaming(a.integer("shuffle_buffer_size"), a.integerOrNull("max_epochs"))
+            : null);
   }
 
   private static Batches batches(ParsedArguments a) {

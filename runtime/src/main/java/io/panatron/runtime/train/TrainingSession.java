@@ -114,7 +114,10 @@ public final class TrainingSession {
                   watching.observer(),
                   stop);
           Progress end = train(trainer, start, writer);
-          boolean stopped = end.iteration() < settings.trainIterations();
+          boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
+          if (inputs.data().isStreamed()) {
+            inputs.data().dropped().describe().forEach(this::say);
+          }
           watching.ended(stopped);
           return new Outcome(folder, writer.lastFolder(), end, stopped);
         }
@@ -170,12 +173,21 @@ public final class TrainingSession {
 
   private BatchSource trainingBatches(RunInputs inputs, Progress start) {
     TrainingConfig.Data data = config.data();
+    if (inputs.data().isStreamed()) {
+      return BatchSource.streaming(
+          inputs.data().openStream(),
+          config.batches().microBatchSize(),
+          batchSettings(inputs),
+          start.consumedSamples());
+    }
     BatchSampler.Shape shape =
         new BatchSampler.Shape(
             inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
     return BatchSource.training(
         inputs.data().training(),
-        BatchSampler.of(shape, data.cyclic(), data.shuffle(), data.sharded()),
+        data.rows().reading().groupByLength()
+            ? BatchSampler.groupedByLength(shape, inputs.data().training().lengths())
+            : BatchSampler.of(shape, data.cyclic(), data.shuffle(), data.sharded()),
         batchSettings(inputs),
         start.consumedSamples());
   }

@@ -153,7 +153,7 @@ class ParameterSetTest {
         "dataset=None                                   | --dataset is required",
         "device=cuda                                    | what works is auto, cpu, reference",
         "tuner_type=lora                                | LoRA",
-        "dataloader_type=external                       | what works is single, cyclic",
+        "dataloader_type=external                       | is for --streaming true",
         "loss_scale=react                               | what works is default, last_round, all",
         "save_total_limit=2                             | it counts checkpoints",
       })

@@ -3,7 +3,9 @@ package io.panatron.runtime.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -131,5 +133,34 @@ class BatchSamplerTest {
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> new Case(9, 2, 2, true, true, true).sampler(0).microBatch(2))
         .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  /** Expected orders: transformers 5, get_length_grouped_indices. */
+  @Test
+  void groupingByLengthIsTransformersOrder() {
+    for (JsonNode c : Fixtures.json("lengthgroups.json")) {
+      int[] lengths = ints(c.get("lengths"));
+      int[] order = ints(c.get("order"));
+      BatchSampler.Shape shape =
+          new BatchSampler.Shape(lengths.length, c.get("step").asInt(), 0, 1);
+      BatchSampler sampler = BatchSampler.groupedByLength(shape, lengths);
+      List<Integer> drawn = new ArrayList<>();
+      long start = c.get("epoch").asLong() * shape.active();
+      for (long at = 0; at < shape.active(); at += shape.step()) {
+        for (int i : sampler.microBatch(start + at)) {
+          drawn.add(i);
+        }
+      }
+      assertThat(drawn)
+          .containsExactlyElementsOf(Arrays.stream(order).limit(shape.active()).boxed().toList());
+    }
+  }
+
+  private static int[] ints(JsonNode list) {
+    int[] ints = new int[list.size()];
+    for (int i = 0; i < ints.length; i++) {
+      ints[i] = list.get(i).asInt();
+    }
+    return ints;
   }
 }

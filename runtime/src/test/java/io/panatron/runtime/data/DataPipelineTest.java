@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.source.BadRow;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -64,8 +65,8 @@ class DataPipelineTest {
     try (DataPipeline data = open(Fixtures.settings(file))) {
       assertThat(answers(data.training())).containsExactly("a", "b");
       assertThat(data.training().location(1)).isEqualTo(file + ":5");
-      assertThat(data.dropped().malformed()).isEqualTo(1);
-      assertThat(data.dropped().reasons())
+      assertThat(data.dropped().count(BadRow.Kind.SYNTAX)).isEqualTo(1);
+      assertThat(data.dropped().examples(BadRow.Kind.SYNTAX))
           .singleElement()
           .asString()
           .startsWith(file + ":3 is not valid JSON");
@@ -88,7 +89,8 @@ class DataPipelineTest {
             null,
             Truncation.DELETE,
             LossScale.DEFAULT,
-            true);
+            true,
+            Reading.DEFAULT);
     assertThatThrownBy(() -> open(strict))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(file + ":2 is not a JSON object");
@@ -102,7 +104,8 @@ class DataPipelineTest {
     Files.write(file, bytes);
     try (DataPipeline data = open(Fixtures.settings(file))) {
       assertThat(answers(data.training())).containsExactly("a");
-      assertThat(data.dropped().reasons()).containsExactly(file + ":2 is not valid UTF-8");
+      assertThat(data.dropped().examples(BadRow.Kind.SYNTAX))
+          .containsExactly(file + ":2 is not valid UTF-8");
     }
   }
 
@@ -118,8 +121,8 @@ class DataPipelineTest {
               open(List.of(file.toString()), 0, longest - 1, Truncation.DELETE, false)) {
         assertThat(exact.training().size()).isEqualTo(3);
         assertThat(answers(less.training())).containsExactly("a", "b");
-        assertThat(less.dropped().tooLong()).isEqualTo(1);
-        assertThat(less.dropped().reasons())
+        assertThat(less.dropped().count(BadRow.Kind.LENGTH)).isEqualTo(1);
+        assertThat(less.dropped().examples(BadRow.Kind.LENGTH))
             .containsExactly(
                 file + ":2 has " + longest + " tokens, more than --max_length " + (longest - 1));
       }
@@ -209,16 +212,16 @@ class DataPipelineTest {
 
   @Test
   void unusablePathsAreUserErrors() throws IOException {
-    Path text = Files.writeString(folder.resolve("a.txt"), "x");
+    Path text = Files.writeString(folder.resolve("a.xlsx"), "x");
     Path empty = Files.writeString(folder.resolve("empty.jsonl"), "\n\n");
     Path good = rows("good.jsonl", 2);
     String[][] cases = {
       {"someone/some-data", "data sets of a hub are not supported yet"},
-      {text.toString(), "is not a .jsonl file"},
+      {text.toString(), "is not .jsonl, .json, .csv or .txt"},
       {empty.toString(), "no training sample is left"},
       {good + "#0", "a number of rows from 1"},
       {good + "#many", "a number of rows from 1"},
-      {Files.createDirectory(folder.resolve("none")).toString(), "without .jsonl files"},
+      {Files.createDirectory(folder.resolve("none")).toString(), "without data files"},
     };
     for (String[] c : cases) {
       assertThatThrownBy(() -> open(Fixtures.settings(Path.of(c[0]))))
@@ -276,6 +279,116 @@ class DataPipelineTest {
               () -> DataPipeline.open(settings, lacking, new PlainTemplate("<|im_end|>")))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("names no bos_token");
+    }
+  }
+
+  @Test
+  void aSubsetIsAFolderOrTheFilesNamedLikeIt() throws IOException {
+    Fixtures.write(folder.resolve("en-00001-of-00002.jsonl"), row("two"));
+    Fixtures.write(folder.resolve("en-00000-of-00002.jsonl"), row("one"));
+    Fixtures.write(folder.resolve("english.jsonl"), row("no"));
+    Fixtures.write(Files.createDirectory(folder.resolve("de")).resolve("x.jsonl"), row("drei"));
+    try (DataPipeline en = open(Fixtures.settings(Path.of(folder + ":en")));
+        DataPipeline de = open(Fixtures.settings(Path.of(folder + ":de#2")))) {
+      assertThat(answers(en.training())).containsExactly("one", "two");
+      assertThat(answers(de.training())).containsExactly("drei", "drei");
+    }
+    assertThatThrownBy(() -> open(Fixtures.settings(Path.of(folder + ":fr"))))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("finds neither a folder 'fr' nor data files of that name");
+    assertThatThrownBy(() -> open(Fixtures.settings(Path.of(folder + "/english.jsonl:a"))))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("only folders have subsets");
+  }
+
+  @Test
+  void aFolderOfOneOtherFormatIsReadAndAMixtureIsNot() throws IOException {
+    Path mixed = Files.createDirectory(folder.resolve("mixed"));
+    Fixtures.write(mixed.resolve("a.csv"), "query,response", "Q,from csv");
+    Fixtures.write(mixed.resolve("readme.txt"), "remarks");
+    try (DataPipeline data = open(Fixtures.settings(mixed))) {
+      assertThat(answers(data.training())).containsExactly("from csv");
+    }
+    Fixtures.write(mixed.resolve("b.json"), "[]");
+    assertThatThrownBy(() -> open(Fixtures.settings(mixed)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("files of several formats (.json, .csv); name the files of one");
+  }
+
+  @Test
+  void dataSetsOfDifferentFormatsFollowEachOther() throws IOException {
+    Path csv = Fixtures.write(folder.resolve("a.csv"), "prompt,completion", "Q,\"one, two\"");
+    Path json = Files.writeString(folder.resolve("b.json"), "[" + row("three") + "]");
+    List<String> all =
+        List.of(
+            csv.toString(), json.toString(), Fixtures.path("formats/chat-snappy.parquet") + "#2");
+    try (DataPipeline data = open(Fixtures.settings(all, 0, null, Truncation.DELETE, false))) {
+      assertThat(answers(data.training())).hasSize(4).startsWith("one, two", "three");
+      assertThat(answers(data.training()).get(2)).startsWith("r\u00e9");
+    }
+  }
+
+  @Test
+  void whatIsDroppedIsCountedByItsReason() {
+    Path file =
+        Fixtures.write(
+            folder.resolve("a.jsonl"), row("a"), "{", "{\"x\": 1}", "[]", row("1".repeat(60)), "{");
+    try (DataPipeline data = open(List.of(file.toString()), 0, 40, Truncation.DELETE, false)) {
+      List<String> lines = data.dropped().describe();
+      assertThat(lines.getFirst()).isEqualTo("Left out          5 rows:");
+      assertThat(lines)
+          .contains(
+              "  3 rows malformed:",
+              "  1 row without the columns of a sample:",
+              "  1 row longer than --max_length:");
+      assertThat(lines).anyMatch(l -> l.startsWith("    " + file + ":3 has no column 'messages'"));
+    }
+  }
+
+  @Test
+  void mixedDataSetsAreSplitBeforeTheyAreMixed() {
+    String a = rows("a.jsonl", 40).toString();
+    Path other = folder.resolve("b.jsonl");
+    Fixtures.write(
+        other, IntStream.range(0, 10).mapToObj(i -> row("m" + i)).toArray(String[]::new));
+    Reading mixed =
+        new Reading(
+            ColumnNames.DEFAULT,
+            new Mixing(List.of(0.5, 0.5), true),
+            null,
+            false,
+            Tokens.LAZY,
+            null);
+    try (DataPipeline data =
+        open(
+            Fixtures.settings(
+                List.of(a, other.toString()), 0.2, null, Truncation.DELETE, false, mixed))) {
+      List<String> training = answers(data.training());
+      List<String> validation = answers(data.validation());
+      assertThat(validation).hasSize(10).doesNotHaveDuplicates();
+      assertThat(training).doesNotContainAnyElementsOf(validation).hasSizeGreaterThan(40);
+      assertThat(training.stream().distinct()).hasSize(40);
+    }
+    Path empty = Fixtures.write(folder.resolve("c.jsonl"), "{");
+    assertThatThrownBy(() ->
+            open(
+                Fixtures.settings(
+                    List.of(a, empty.toString()), 0, null, Truncation.DELETE, false, mixed)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("none of the rows of number 2 can be used");
+  }
+
+  @Test
+  void lossOfAMessageComesThroughParquet() {
+    Path file = Fixtures.path("formats/chat-zstd.parquet");
+    try (DataPipeline data = open(Fixtures.settings(file))) {
+      assertThat(data.training().get(0).weights()).as("loss true").contains(1f);
+      float[] untrained = data.training().get(1).weights();
+      int trained = 0;
+      for (float weight : untrained) {
+        trained += weight == 0 ? 0 : 1;
+      }
+      assertThat(trained).as("loss false: only the suffix, two tokens").isEqualTo(2);
     }
   }
 }

@@ -54,6 +54,16 @@ public final class Fixtures {
       @Nullable Integer maxLength,
       Truncation truncation,
       boolean shuffle) {
+    return settings(dataset, split, maxLength, truncation, shuffle, Reading.DEFAULT);
+  }
+
+  static DataSettings settings(
+      List<String> dataset,
+      double split,
+      @Nullable Integer maxLength,
+      Truncation truncation,
+      boolean shuffle,
+      Reading reading) {
     return new DataSettings(
         false,
         dataset,
@@ -66,7 +76,8 @@ public final class Fixtures {
         maxLength,
         truncation,
         LossScale.DEFAULT,
-        false);
+        false,
+        reading);
   }
 
   static DataSettings preTraining(
@@ -83,7 +94,8 @@ public final class Fixtures {
         maxLength,
         truncation,
         LossScale.ALL,
-        false);
+        false,
+        Reading.DEFAULT);
   }
 
   static Path write(Path file, String... lines) {

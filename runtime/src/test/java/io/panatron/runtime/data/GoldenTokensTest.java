@@ -31,7 +31,8 @@ class GoldenTokensTest {
             null,
             Truncation.DELETE,
             LossScale.parse(lossScale),
-            true);
+            true,
+            Reading.DEFAULT);
     try (HfTokenizer tokenizer = Fixtures.tokenizer(model);
         DataPipeline data =
             DataPipeline.open(

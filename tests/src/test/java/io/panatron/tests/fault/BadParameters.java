@@ -60,6 +60,20 @@ final class BadParameters {
                 BadInput.good(folder).with("micro_batch_size", 32).with("global_batch_size", 32),
             "16 samples",
             "lower --micro_batch_size"),
+        set("packing without packing", "packing_length", 900, "--packing_length 900", "--packing"),
+        set("streaming without", "dataloader_type", "external", "external", "--streaming true"),
+        set("a mixture of one", "interleave_prob", "0.5", "--interleave_prob", "1 in all"),
+        set("columns that are no map", "columns", "[]", "--columns []", "names to names"),
+        BadInput.of(
+            "streaming with a split",
+            folder ->
+                BadInput.good(folder).with("streaming", true).with("split_dataset_ratio", 0.1),
+            "--streaming true",
+            "--split_dataset_ratio; give --val_dataset"),
+        BadInput.of(
+            "lazy packing",
+            folder -> BadInput.good(folder).with("packing", true).with("lazy_tokenize", true),
+            "--lazy_tokenize true contradicts --packing true"),
         set("a rate below its minimum", "min_lr", 1, "--min_lr 1", "--lr"),
         set("a warm-up as long as the run", "lr_warmup_iters", 8, "--lr_warmup_iters 8"),
         set("what config.json contradicts", "hidden_size", 128, "--hidden_size 128", "config.json"),

@@ -19,7 +19,7 @@ final class BadRows {
         row("a row cut off in a text", GOOD.substring(0, 30), "rows.jsonl:2", "not valid JSON"),
         row("two objects on a line", GOOD + GOOD, "rows.jsonl:2", "not valid JSON"),
         row("a row that is a list", "[1, 2]", "rows.jsonl:2", "not a JSON object", "messages"),
-        row("a row without messages", "{\"text\": \"a\"}", "rows.jsonl:2", "'messages'"),
+        row("a row without messages", "{\"other\": \"a\"}", "rows.jsonl:2", "'messages'"),
         row("messages that are a text", "{\"messages\": \"a\"}", "rows.jsonl:2", "not a list"),
         row("no messages", "{\"messages\": []}", "rows.jsonl:2", "not a list"),
         row(
@@ -67,7 +67,7 @@ final class BadRows {
         BadInput.of(
             "rows that are all too long",
             folder -> BadInput.good(folder).with("max_length", 3),
-            "16 longer than --max_length",
+            "16 rows longer than --max_length",
             "raise --max_length"),
         BadInput.of(
             "a data set that does not exist",
@@ -75,23 +75,23 @@ final class BadRows {
             "--dataset",
             "gone.jsonl",
             "does not exist",
-            "give a local .jsonl file"),
+            "give a local file"),
         BadInput.of(
             "a data set of another format",
-            folder -> data(folder, Files.writeString(folder.resolve("rows.csv"), "a,b")),
+            folder -> data(folder, Files.writeString(folder.resolve("rows.xlsx"), "a,b")),
             "--dataset",
-            "rows.csv",
+            "rows.xlsx",
             ".jsonl"),
         BadInput.of(
             "a folder without data",
             folder -> data(folder, Files.createDirectory(folder.resolve("rows"))),
             "--dataset",
-            "without .jsonl files"),
+            "without data files"),
         BadInput.of(
             "a folder named like a file",
             folder -> data(folder, Files.createDirectory(folder.resolve("rows.jsonl"))),
             "--dataset",
-            "without .jsonl files"),
+            "without data files"),
         BadInput.of(
             "a count of rows that is no number",
             folder -> data(folder, Path.of(Fixture.rows() + "#many")),

@@ -9,6 +9,7 @@ import io.panatron.runtime.data.DataPipeline;
 import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.LossScale;
+import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Truncation;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -46,7 +47,8 @@ record GoldenCase(Golden fixture, String backendName, DType dtype, Supplier<Back
         null,
         Truncation.DELETE,
         LossScale.parse("default"),
-        true);
+        true,
+        Reading.DEFAULT);
   }
 
   /** Micro-batches of one row, in file order, wrapping. */

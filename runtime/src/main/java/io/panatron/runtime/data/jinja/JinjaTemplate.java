@@ -20,10 +20,12 @@ import org.jspecify.annotations.Nullable;
 public final class JinjaTemplate {
   private static final int MAX_RANGE = 1_000_000;
 
+  private final String source;
   private final Statement body;
   private final ZonedDateTime now;
 
-  private JinjaTemplate(Statement body, ZonedDateTime now) {
+  private JinjaTemplate(String source, Statement body, ZonedDateTime now) {
+    this.source = source;
     this.body = body;
     this.now = now;
   }
@@ -36,7 +38,12 @@ public final class JinjaTemplate {
    * @throws JinjaException if the source has an error or uses an unknown construct
    */
   public static JinjaTemplate parse(String source, ZonedDateTime now) {
-    return new JinjaTemplate(TemplateParser.parse(source), now);
+    return new JinjaTemplate(source, TemplateParser.parse(source), now);
+  }
+
+  /** What its renderings depend on besides their variables: the source, and the day if it asks. */
+  public String identity() {
+    return source.contains("strftime_now") ? source + now.toLocalDate() : source;
   }
 
   /**

@@ -1,37 +1,35 @@
-package io.panatron.runtime.data;
+package io.panatron.runtime.data.source;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 
 /**
- * A JSONL file whose lines are read on demand: opening it notes where each line starts, 12 bytes of
- * memory a line. Blank lines are skipped. Safe for use by several threads.
+ * A JSONL or text file whose lines are read on demand: opening it notes where each line starts, 12
+ * bytes of memory a line. Blank lines are skipped. Safe for use by several threads.
  */
-final class JsonlFile implements AutoCloseable {
-  /** Longer lines are refused: they are a wrong file rather than a training row. */
-  static final int MAX_LINE_BYTES = 64 << 20;
-
+final class LineFile implements RowFile {
   private static final int CHUNK = 1 << 20;
 
   private final Path path;
   private final FileChannel channel;
+  private final boolean json;
   private long[] starts = new long[1024];
   private int[] numbers = new int[1024];
   private int lines;
 
-  private JsonlFile(Path path, FileChannel channel) {
+  private LineFile(Path path, FileChannel channel, boolean json) {
     this.path = path;
+    this.json = json;
     this.channel = channel;
   }
 
-  static JsonlFile open(Path path) {
+  static LineFile open(Path path, boolean json) {
     FileChannel channel;
     try {
       channel = FileChannel.open(path, StandardOpenOption.READ);
@@ -40,7 +38,7 @@ final class JsonlFile implements AutoCloseable {
           "the data set " + path + " cannot be opened (" + e + "); check the path and its rights",
           e);
     }
-    JsonlFile file = new JsonlFile(path, channel);
+    LineFile file = new LineFile(path, channel, json);
     try {
       file.index();
       return file;
@@ -83,7 +81,18 @@ final class JsonlFile implements AutoCloseable {
     starts[lines] = position;
   }
 
-  private static boolean startsWithMark(byte[] bytes, int n) {
+  static String tooLong(Path path, long number, String bytes) {
+    return path
+        + ":"
+        + number
+        + " is a line of "
+        + bytes
+        + " bytes, more than the "
+        + RowJson.MAX_ROW_BYTES
+        + " that a row may have; such a file holds one row per line";
+  }
+
+  static boolean startsWithMark(byte[] bytes, int n) {
     return n >= 3 && bytes[0] == (byte) 0xef && bytes[1] == (byte) 0xbb && bytes[2] == (byte) 0xbf;
   }
 
@@ -91,16 +100,8 @@ final class JsonlFile implements AutoCloseable {
     if (blank) {
       return;
     }
-    if (end - start > MAX_LINE_BYTES) {
-      throw new UserError(
-          path
-              + ":"
-              + number
-              + " is a line of "
-              + (end - start)
-              + " bytes, more than the "
-              + MAX_LINE_BYTES
-              + " that a row may have; a JSONL file holds one row per line");
+    if (end - start > RowJson.MAX_ROW_BYTES) {
+      throw new UserError(tooLong(path, number, String.valueOf(end - start)));
     }
     if (lines + 1 >= starts.length) {
       starts = Arrays.copyOf(starts, lines * 2);
@@ -111,39 +112,52 @@ final class JsonlFile implements AutoCloseable {
     lines++;
   }
 
-  int lines() {
+  @Override
+  public int rows() {
     return lines;
   }
 
-  /** {@code file:line} of the i-th line that is not blank. */
-  String location(int i) {
-    return path + ":" + numbers[i];
+  @Override
+  public long number(int i) {
+    return numbers[i];
   }
 
-  /**
-   * The i-th line that is not blank, maybe with line ends and blank lines after it.
-   *
-   * @throws CharacterCodingException if it is not UTF-8
-   */
-  String line(int i) throws CharacterCodingException {
+  @Override
+  public JsonNode columns(int i) throws BadRow {
+    String line = line(i);
+    if (json) {
+      return RowJson.parse(line);
+    }
+    int end = line.indexOf('\n');
+    String text = end < 0 ? line : line.substring(0, end);
+    return RowJson.text(text.endsWith("\r") ? text.substring(0, text.length() - 1) : text);
+  }
+
+  /** The i-th line that is not blank, maybe with line ends and blank lines after it. */
+  private String line(int i) throws BadRow {
     // Blank lines in between belong to the line before them; JSON ignores the white space.
     long end = starts[i + 1];
-    ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(end - starts[i], MAX_LINE_BYTES + 1L));
+    ByteBuffer buffer =
+        ByteBuffer.allocate((int) Math.min(end - starts[i], RowJson.MAX_ROW_BYTES + 1L));
     try {
       while (buffer.hasRemaining()) {
         if (channel.read(buffer, starts[i] + buffer.position()) < 0) {
           throw new UserError(
-              location(i) + " is gone: the file became shorter during the run; leave it unchanged");
+              path
+                  + ":"
+                  + numbers[i]
+                  + " is gone: the file became shorter during the run; leave it unchanged");
         }
       }
     } catch (IOException e) {
-      throw new UserError(location(i) + " cannot be read (" + e + "); check the disk", e);
+      throw new UserError(
+          path + ":" + numbers[i] + " cannot be read (" + e + "); check the disk", e);
     }
     buffer.flip();
     if (starts[i] == 0 && startsWithMark(buffer.array(), buffer.limit())) {
       buffer.position(3);
     }
-    return StandardCharsets.UTF_8.newDecoder().decode(buffer).toString();
+    return RowJson.utf8(buffer);
   }
 
   @Override

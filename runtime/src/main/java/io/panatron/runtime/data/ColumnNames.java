@@ -1,0 +1,160 @@
+package io.panatron.runtime.data;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.source.BadRow;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which column of a row means what: {@code --columns} first, then a column's own name, then the
+ * names that data sets commonly use for it. Upper and lower case are the same, and a column whose
+ * value is null counts as absent.
+ *
+ * <p>Source of the synonyms: Megatron-SWIFT's custom data sets.
+ *
+ * @param renamed what {@code --columns} says: from a column of the data, in lower case, to its
+ *     meaning
+ */
+public record ColumnNames(Map<String, String> renamed) {
+  /** No renaming. */
+  public static final ColumnNames DEFAULT = new ColumnNames(Map.of());
+
+  static final String MESSAGES = "messages";
+  static final String SYSTEM = "system";
+  static final String QUERY = "query";
+  static final String RESPONSE = "response";
+  static final String HISTORY = "history";
+
+  private static final Map<String, List<String>> SYNONYMS =
+      Map.of(
+          MESSAGES, List.of("conversation", "conversations"),
+          SYSTEM, List.of("system_prompt"),
+          QUERY, List.of("prompt", "input", "instruction", "question", "problem"),
+          RESPONSE,
+              List.of(
+                  "answer",
+                  "output",
+                  "targets",
+                  "target",
+                  "answer_key",
+                  "answers",
+                  "solution",
+                  "text",
+                  "completion",
+                  "content"));
+
+  public ColumnNames {
+    renamed = Collections.unmodifiableMap(new TreeMap<>(renamed));
+  }
+
+  /** Reads {@code --columns}; null means that it is unset. */
+  public static ColumnNames parse(@Nullable String json) {
+    if (json == null) {
+      return DEFAULT;
+    }
+    Map<String, String> renamed = new LinkedHashMap<>();
+    boolean texts = true;
+    try {
+      JsonNode map = new ObjectMapper().readTree(json);
+      texts = map.isObject();
+      for (Map.Entry<String, JsonNode> entry : map.properties()) {
+        texts &= entry.getValue().isTextual();
+        renamed.put(entry.getKey().toLowerCase(Locale.ROOT), entry.getValue().asText());
+      }
+    } catch (JsonProcessingException e) {
+      texts = false;
+    }
+    if (!texts) {
+      throw new UserError(
+          "--columns "
+              + json
+              + " does not map names to names; write it like '{\"ask\": \"query\", \"reply\":"
+              + " \"response\"}'");
+    }
+    return new ColumnNames(renamed);
+  }
+
+  /** A column of a row: the name that the data have for it, and its value. */
+  record Column(String name, JsonNode value) {}
+
+  /** The columns of one row, by lower-case name. */
+  final class Columns {
+    private final Map<String, Column> own = new LinkedHashMap<>();
+    private final Map<String, Column> given = new LinkedHashMap<>();
+
+    private Columns(JsonNode row) {
+      for (Map.Entry<String, JsonNode> field : row.properties()) {
+        if (field.getValue().isNull()) {
+          continue;
+        }
+        Column column = new Column(field.getKey(), field.getValue());
+        String name = field.getKey().toLowerCase(Locale.ROOT);
+        String meaning = renamed.get(name);
+        if (meaning == null) {
+          own.put(name, column);
+        } else {
+          given.put(meaning.toLowerCase(Locale.ROOT), column);
+        }
+      }
+    }
+
+    /** A column by its own name or the one that {@code --columns} gives it, without synonyms. */
+    @Nullable Column named(String name) {
+      Column column = given.get(name);
+      return column == null ? own.get(name) : column;
+    }
+
+    /** Whether {@code --columns} names a column of the row so. */
+    boolean isGiven(String name) {
+      return given.containsKey(name);
+    }
+
+    /**
+     * The column that has a meaning, or null.
+     *
+     * @throws BadRow if several columns could be meant
+     */
+    @Nullable Column find(String meaning) throws BadRow {
+      Column named = named(meaning);
+      if (named != null) {
+        return named;
+      }
+      List<Column> candidates = new ArrayList<>();
+      for (String synonym : SYNONYMS.getOrDefault(meaning, List.of())) {
+        Column column = named(synonym);
+        if (column != null) {
+          candidates.add(column);
+        }
+      }
+      if (candidates.size() > 1) {
+        throw new BadRow(
+            BadRow.Kind.COLUMNS,
+            "has columns '"
+                + candidates.get(0).name()
+                + "' and '"
+                + candidates.get(1).name()
+                + "' that could both be the "
+                + meaning
+                + "; name one with --columns '{\""
+                + candidates.get(0).name()
+                + "\": \""
+                + meaning
+                + "\"}'");
+      }
+      return candidates.isEmpty() ? null : candidates.getFirst();
+    }
+  }
+
+  Columns of(JsonNode row) {
+    return new Columns(row);
+  }
+}

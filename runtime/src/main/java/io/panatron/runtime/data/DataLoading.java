@@ -1,0 +1,274 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.source.BadRow;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * The opening of a run's data: which rows are good, in which order, and what was left out.
+ *
+ * <p>Opening parses every row once, so that bad rows are known before training. Unless tokens are
+ * made or found before training, it tokenizes only rows that could exceed {@code max_length}. All
+ * random choices come from one {@code TorchRandom(data_seed)} in this order: for each data set with
+ * {@code #count}, a permutation of its good rows; for a split, a permutation of all rows (when data
+ * sets are mixed, of the rows of each), whose first part is the validation set (both parts keep
+ * file order); the draws of mixing; for {@code dataset_shuffle}, a permutation of the training
+ * rows; the same for {@code val_dataset} counts and {@code val_dataset_shuffle}. Rows that are too
+ * long are left out after that, so {@code max_length} does not change the order of the others.
+ */
+final class DataLoading {
+  private final DataSettings settings;
+  private final SampleFiles files;
+  private final SampleEncoder encoder;
+  private final RowParser parser;
+  private final TokenCache cache;
+  private final TorchRandom random;
+  private final DroppedRows dropped = new DroppedRows();
+  private final int limit;
+
+  DataLoading(DataSettings settings, SampleFiles files, SampleEncoder encoder) {
+    this.settings = settings;
+    this.files = files;
+    this.encoder = encoder;
+    this.parser =
+        new RowParser(settings.preTraining(), settings.system(), settings.reading().columns());
+    Tokens tokens = settings.reading().tokens();
+    this.cache = new TokenCache(tokens.cache(), parser, encoder, tokens.threads());
+    this.random = new TorchRandom(settings.dataSeed());
+    this.limit = settings.maxLength() == null ? Integer.MAX_VALUE : settings.maxLength();
+  }
+
+  DataPipeline load() {
+    Streaming streaming = settings.reading().streaming();
+    if (streaming != null) {
+      return stream(streaming);
+    }
+    Tokens tokens = settings.reading().tokens();
+    List<int[]> sets = read("--dataset", settings.dataset(), "--cached_dataset", tokens.training());
+    int[] val = {};
+    int[] train;
+    Mixing mixing = settings.reading().mixing();
+    if (mixing == null) {
+      Split split = split(concatenated(sets));
+      train = split.training();
+      val = split.validation();
+    } else {
+      List<Split> splits = sets.stream().map(this::split).toList();
+      train = mix(mixing, splits.stream().map(Split::training).toList());
+      val = concatenated(splits.stream().map(Split::validation).toList());
+    }
+    if (settings.datasetShuffle()) {
+      train = shuffle(train);
+    }
+    if (hasValidation()) {
+      val = validation();
+    } else if (settings.valDatasetShuffle()) {
+      val = shuffle(val);
+    }
+    SampleSet training = samples(train);
+    SampleSet validation = samples(val);
+    if (training.size() == 0) {
+      List<String> given = new ArrayList<>(settings.dataset());
+      given.addAll(tokens.training());
+      throw new UserError(
+          "no training sample is left of --dataset "
+              + String.join(" ", given)
+              + (dropped.total() == 0 ? " (no rows)" : " (" + dropped.summary() + ")")
+              + "; mend the rows or raise --max_length");
+    }
+    return new DataPipeline(files, pack(training), pack(validation), dropped, notes(), null);
+  }
+
+  /** Only the validation rows are read; the paths of the training rows are looked at. */
+  private DataPipeline stream(Streaming streaming) {
+    List<DatasetPath> paths =
+        settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
+    SampleSet validation = samples(hasValidation() ? validation() : new int[0]);
+    return new DataPipeline(
+        files,
+        samples(new int[0]),
+        pack(validation),
+        dropped,
+        notes(),
+        () -> new SampleStream(settings, streaming, paths, parser, encoder, dropped));
+  }
+
+  private boolean hasValidation() {
+    return !settings.valDataset().isEmpty() || !settings.reading().tokens().validation().isEmpty();
+  }
+
+  private int[] validation() {
+    List<String> cached = settings.reading().tokens().validation();
+    int[] rows =
+        concatenated(read("--val_dataset", settings.valDataset(), "--cached_val_dataset", cached));
+    return settings.valDatasetShuffle() ? shuffle(rows) : rows;
+  }
+
+  private List<String> notes() {
+    String tokens = cache.describe();
+    return tokens == null ? List.of() : List.of(tokens);
+  }
+
+  private record Split(int[] training, int[] validation) {}
+
+  private Split split(int[] rows) {
+    if (settings.splitDatasetRatio() == 0 || rows.length == 0) {
+      return new Split(rows, new int[0]);
+    }
+    int[] order = random.permutation(rows.length);
+    int n = Math.max(1, (int) (rows.length * settings.splitDatasetRatio()));
+    return new Split(
+        pick(rows, Arrays.copyOfRange(order, n, order.length)),
+        pick(rows, Arrays.copyOf(order, n)));
+  }
+
+  private static int[] pick(int[] from, int[] chosen) {
+    int[] sorted = chosen.clone();
+    Arrays.sort(sorted);
+    return Arrays.stream(sorted).map(i -> from[i]).toArray();
+  }
+
+  private int[] mix(Mixing mixing, List<int[]> sets) {
+    for (int i = 0; i < sets.size(); i++) {
+      if (sets.get(i).length == 0) {
+        throw new UserError(
+            "--interleave_prob mixes data sets, but none of the rows of number "
+                + (i + 1)
+                + " can be used"
+                + (dropped.total() == 0 ? "" : " (" + dropped.summary() + ")")
+                + "; mend its rows or leave it out");
+      }
+    }
+    return mixing.mix(sets, random);
+  }
+
+  private int[] shuffle(int[] list) {
+    return Arrays.stream(random.permutation(list.length)).map(i -> list[i]).toArray();
+  }
+
+  private static int[] concatenated(List<int[]> all) {
+    return all.stream().flatMapToInt(Arrays::stream).toArray();
+  }
+
+  /** The good rows of each data set, drawn by their counts. */
+  private List<int[]> read(
+      String option, List<String> given, String cachedOption, List<String> cached) {
+    List<int[]> all = new ArrayList<>();
+    for (String name : given) {
+      DatasetPath path = DatasetPath.parse(option, name);
+      all.add(good(path.count(), path.files().stream().map(this::open)));
+    }
+    for (String name : cached) {
+      DatasetPath path = DatasetPath.tokenized(cachedOption, name);
+      all.add(good(path.count(), path.files().stream().map(this::openTokens)));
+    }
+    return all;
+  }
+
+  private SampleFile open(Path file) {
+    return settings.reading().tokenizesFirst()
+        ? cache.open(file)
+        : LazySampleFile.open(file, parser, encoder, limit);
+  }
+
+  private SampleFile openTokens(Path file) {
+    TokenFile tokens = TokenFile.open(file);
+    if (tokens == null || !tokens.description().encoder().equals(encoder.identity())) {
+      if (tokens != null) {
+        tokens.close();
+      }
+      throw new UserError(
+          "the tokenized data "
+              + file
+              + (tokens == null
+                  ? " are no such file of this version, or damaged"
+                  : " were made with another tokenizer, template or --loss_scale")
+              + "; make them again with --load_from_cache_file true");
+    }
+    return tokens;
+  }
+
+  private int[] good(long count, Stream<SampleFile> opened) {
+    int first = files.size();
+    opened.forEach(files::add);
+    int[] good = new int[files.size() - first];
+    int n = 0;
+    for (int row = first; row < files.size(); row++) {
+      BadRow problem = files.problem(row);
+      if (problem == null) {
+        good[n++] = row;
+      } else {
+        reject(row, problem);
+      }
+    }
+    good = Arrays.copyOf(good, n);
+    return count < 0 || n == 0 ? good : draw(good, (int) count);
+  }
+
+  private int[] draw(int[] good, int count) {
+    int[] drawn = new int[count];
+    int repeats = count / good.length;
+    for (int i = 0; i < repeats * good.length; i++) {
+      drawn[i] = good[i % good.length];
+    }
+    int[] order = random.permutation(good.length);
+    for (int i = repeats * good.length; i < count; i++) {
+      drawn[i] = good[order[i - repeats * good.length]];
+    }
+    return drawn;
+  }
+
+  private void reject(int row, BadRow problem) {
+    String reason = files.location(row) + " " + problem.reason();
+    if (settings.strict()) {
+      throw new UserError(reason + " (--strict false would leave such rows out)");
+    }
+    dropped.add(problem.kind(), reason);
+  }
+
+  private SampleSet samples(int[] list) {
+    Truncation truncation = settings.truncation();
+    int[] rowOf = new int[list.length];
+    int[] partOf = new int[list.length];
+    int n = 0;
+    for (int row : list) {
+      int length =
+          truncation == Truncation.DELETE || truncation == Truncation.SPLIT
+              ? files.lengthOver(row, limit)
+              : 0;
+      int parts = length <= limit ? 1 : truncation.parts(length, limit);
+      if (parts == 0) {
+        dropped.add(
+            BadRow.Kind.LENGTH,
+            files.location(row) + " has " + length + " tokens, more than --max_length " + limit);
+      }
+      if (n + parts > rowOf.length) {
+        rowOf = Arrays.copyOf(rowOf, Math.max(n + parts, n * 2));
+        partOf = Arrays.copyOf(partOf, rowOf.length);
+      }
+      for (int part = 0; part < parts; part++) {
+        rowOf[n] = row;
+        partOf[n++] = part;
+      }
+    }
+    return new RowSamples(
+        files, Arrays.copyOf(rowOf, n), Arrays.copyOf(partOf, n), limit, truncation);
+  }
+
+  private SampleSet pack(SampleSet samples) {
+    Packing packing = settings.reading().packing();
+    return packing == null || samples.size() == 0
+        ? samples
+        : new PackedSamples(
+            samples,
+            PackCache.plan(
+                settings.reading().tokens().cache(),
+                samples.lengths(),
+                settings.packingLength(packing),
+                packing.parts()));
+  }
+}

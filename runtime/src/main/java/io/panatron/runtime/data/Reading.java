@@ -1,0 +1,50 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.UserError;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The less common choices in reading data sets; {@link #DEFAULT} reads them as they are.
+ *
+ * @param columns what columns of the data mean
+ * @param mixing how training data sets are mixed; null means one after the other
+ * @param packing how samples are packed; null means not at all
+ * @param groupByLength whether a batch has samples of similar length
+ * @param tokens when rows are tokenized and where tokens are kept
+ * @param streaming how training rows are streamed; null reads them before training
+ */
+public record Reading(
+    ColumnNames columns,
+    @Nullable Mixing mixing,
+    @Nullable Packing packing,
+    boolean groupByLength,
+    Tokens tokens,
+    @Nullable Streaming streaming) {
+  public static final Reading DEFAULT =
+      new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
+
+  public Reading {
+    if (Boolean.TRUE.equals(tokens.lazy())) {
+      String needs =
+          packing != null
+              ? "--packing"
+              : groupByLength
+                  ? "--group_by_length"
+                  : tokens.cache() != null ? "--load_from_cache_file" : null;
+      if (needs != null) {
+        throw new UserError(
+            "--lazy_tokenize true contradicts "
+                + needs
+                + " true, for which rows must be tokenized before training; drop one of them");
+      }
+    }
+  }
+
+  /** Whether rows are tokenized before training. */
+  boolean tokenizesFirst() {
+    return packing != null
+        || groupByLength
+        || tokens.cache() != null
+        || Boolean.FALSE.equals(tokens.lazy());
+  }
+}

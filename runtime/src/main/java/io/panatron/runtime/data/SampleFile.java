@@ -1,0 +1,27 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.data.source.BadRow;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of one data file as samples of tokens. Safe for use by several threads. */
+interface SampleFile extends AutoCloseable {
+  int rows();
+
+  /** {@code file:line} of a row. */
+  String location(int row);
+
+  /** Why a row cannot be used, or null. To be asked once for each row, before anything else. */
+  @Nullable BadRow problem(int row);
+
+  /** The tokens of a row that has more than {@code limit}, else any number up to that. */
+  int lengthOver(int row, int limit);
+
+  /** The tokens of a row. */
+  int length(int row);
+
+  /** The whole sample of a row, however long. */
+  EncodedSample sample(int row);
+
+  @Override
+  void close();
+}

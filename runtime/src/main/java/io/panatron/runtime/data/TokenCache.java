@@ -1,0 +1,143 @@
+package io.panatron.runtime.data;
+
+import io.panatron.runtime.UserError;
+import io.panatron.runtime.data.source.DataFormat;
+import io.panatron.runtime.data.source.RowCursor;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tokenizes data files before training, and with a folder keeps the result for later runs with the
+ * same data, tokenizer, template, loss weights and columns.
+ */
+final class TokenCache {
+  private final @Nullable Path folder;
+  private final RowParser parser;
+  private final SampleEncoder encoder;
+  private final Tokenization tokenization;
+  private int reused;
+  private int made;
+
+  /**
+   * Makes a cache.
+   *
+   * @param folder where tokenized files are kept; null keeps them for this run only
+   */
+  TokenCache(@Nullable Path folder, RowParser parser, SampleEncoder encoder, int threads) {
+    this.folder = folder;
+    this.parser = parser;
+    this.encoder = encoder;
+    this.tokenization = new Tokenization(parser, encoder, threads);
+  }
+
+  /** What became of the files opened so far, for the user; null if there were none. */
+  @Nullable String describe() {
+    if (reused + made == 0) {
+      return null;
+    }
+    return "Tokens            of "
+        + made
+        + (made == 1 ? " file made, of " : " files made, of ")
+        + reused
+        + " reused"
+        + (folder == null ? "" : " in " + folder);
+  }
+
+  /** The tokenized rows of a data file. */
+  SampleFile open(Path input) {
+    try {
+      return folder == null ? temporary(input) : kept(folder, input);
+    } catch (IOException e) {
+      throw new UserError(
+          "the tokens of "
+              + input
+              + " cannot be written"
+              + (folder == null ? " to a temporary file" : " to " + folder)
+              + " ("
+              + e
+              + "); free space, or "
+              + (folder == null ? "give --token_cache" : "choose another --token_cache"),
+          e);
+    }
+  }
+
+  private TokenFile temporary(Path input) throws IOException {
+    Path file = Files.createTempFile("panatron-", TokenFile.EXTENSION);
+    try {
+      write(input, file);
+      return reopen(file);
+    } finally {
+      // The mapping keeps the content, so that nothing is left even if the process is killed.
+      Files.delete(file);
+    }
+  }
+
+  private TokenFile kept(Path folder, Path input) throws IOException {
+    Path file = folder.resolve(name(input));
+    TokenFile old = Files.exists(file) ? TokenFile.open(file) : null;
+    if (old != null) {
+      TokenFile.Description d = old.description();
+      if (d.encoder().equals(encoder.identity())
+          && d.parser().equals(parser.identity())
+          && d.stamp().matches(input)) {
+        reused++;
+        return old;
+      }
+      old.close();
+    }
+    Files.createDirectories(folder);
+    Path fresh = Files.createTempFile(folder, "unfinished-", TokenFile.EXTENSION);
+    boolean done = false;
+    try {
+      write(input, fresh);
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+      done = true;
+    } finally {
+      if (!done) {
+        Files.deleteIfExists(fresh);
+      }
+    }
+    return reopen(file);
+  }
+
+  private static TokenFile reopen(Path file) {
+    TokenFile opened = TokenFile.open(file);
+    if (opened == null) {
+      throw new IllegalStateException(file + " was not written as it should be");
+    }
+    return opened;
+  }
+
+  private void write(Path input, Path file) throws IOException {
+    // Noted first: a change while the rows are read shows as a difference later.
+    InputStamp stamp = InputStamp.of(input);
+    try (RowCursor rows = DataFormat.cursor(input);
+        TokenFileWriter out = new TokenFileWriter(file)) {
+      tokenization.run(rows, out);
+      out.finish(
+          new TokenFile.Description(
+              input.toString(), stamp, encoder.identity(), parser.identity()));
+    }
+    made++;
+  }
+
+  /** The same name for the same input and settings, so that a changed input replaces its tokens. */
+  private String name(Path input) {
+    MessageDigest digest = InputStamp.sha256Digest();
+    for (String part :
+        new String[] {
+          input.toAbsolutePath().normalize().toString(), encoder.identity(), parser.identity()
+        }) {
+      digest.update(part.getBytes(StandardCharsets.UTF_8));
+      digest.update((byte) 0);
+    }
+    String hash = HexFormat.of().formatHex(digest.digest(), 0, 8);
+    return input.getFileName() + "-" + hash + TokenFile.EXTENSION;
+  }
+}
