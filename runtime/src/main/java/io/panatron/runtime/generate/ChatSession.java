@@ -112,6 +112,8 @@ public final class ChatSession implements AutoCloseable {
   private void decode(int[] prompt, Row row, TokenListener listener) {
     int kept = reusable(prompt);
     batch.truncate(SLOT, kept);
+    // True also if a step or the listener throws below.
+    cached = Arrays.copyOf(prompt, kept);
     int[] next = Arrays.copyOfRange(prompt, kept, prompt.length);
     int read = next.length;
     while (!row.hasEnded()) {

@@ -147,8 +147,9 @@ final class DecodingBatch implements AutoCloseable {
               layout,
               cache);
       Tensor wanted = result.slice(0, sequences);
-      if (logits.byteSize() < wanted.bytes()) {
-        logits = arena.allocate(wanted.bytes(), Long.BYTES);
+      if (logits.byteSize() == 0) {
+        // For all slots at once: what an arena has outgrown stays allocated until it closes.
+        logits = arena.allocate(wanted.bytes() / sequences * slots, Long.BYTES);
       }
       logitsDtype = wanted.dtype();
       backend.device().download(wanted, logits);

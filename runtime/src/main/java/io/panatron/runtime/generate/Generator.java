@@ -24,6 +24,9 @@ public final class Generator {
    */
   private static final int ROWS_WITHOUT_REMAINDER = 24;
 
+  /** All samples of a call are kept in memory until it returns. */
+  private static final int MOST_SAMPLES = 10_000_000;
+
   private final RankContext rank;
   private final ModelConfig config;
   private final TransformerModel model;
@@ -53,7 +56,7 @@ public final class Generator {
     if (prompts.isEmpty()) {
       return List.of();
     }
-    int rows = Math.multiplyExact(prompts.size(), settings.samples());
+    int rows = prompts.size() * settings.samples();
     try (DecodingBatch batch = open(Math.min(rows, settings.batchSize()), settings)) {
       List<Completion> completions =
           new GenerationRun(batch, prompts, settings, listener, throughput).run();
@@ -76,6 +79,11 @@ public final class Generator {
         throw new UserError("a prompt has no tokens; give at least one");
       }
       longest = Math.max(longest, prompt.length);
+    }
+    if ((long) prompts.size() * settings.samples() > MOST_SAMPLES) {
+      throw new UserError(
+          "%d prompts with %d samples each are more than %d; lower --num_return_sequences"
+              .formatted(prompts.size(), settings.samples(), MOST_SAMPLES));
     }
     long positions = (long) longest + settings.maxNewTokens();
     if (positions > model.positions()) {

@@ -119,6 +119,28 @@ class ChatSessionTest {
   }
 
   @Test
+  void anAnswerThatBrokeOffLeavesNoTraceInTheNext() {
+    String untouched;
+    try (ChatSession session = session(12, List.of())) {
+      session.say("one", piece -> {});
+      session.clear();
+      untouched = session.say("one", piece -> {}).text();
+    }
+    try (ChatSession session = session(12, List.of())) {
+      session.say("one", piece -> {});
+      session.clear();
+      assertThatThrownBy(() ->
+              session.say(
+                  "ten",
+                  piece -> {
+                    throw new IllegalStateException("nobody listens");
+                  }))
+          .hasMessage("nobody listens");
+      assertThat(session.say("one", piece -> {}).text()).isEqualTo(untouched);
+    }
+  }
+
+  @Test
   void answersOfABatchAreTextsWithTheirReasons() {
     GenerationSettings settings =
         new GenerationSettings(new Sampling(0.9, 0, 1, 1), 10, Set.of(), 2, 3, 3, false);

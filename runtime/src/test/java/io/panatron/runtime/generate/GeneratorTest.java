@@ -210,6 +210,9 @@ class GeneratorTest {
     assertThatThrownBy(() -> generate(prompts, GenerationSettings.greedy(680, Set.of(), 4)))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("30 tokens and 680 new ones need 710 positions");
+    assertThatThrownBy(() -> generate(prompts, settings(SAMPLED, Integer.MAX_VALUE, 4)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("lower --num_return_sequences");
     assertThatThrownBy(() -> GenerationSettings.greedy(0, Set.of(), 4))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("--max_new_tokens is 0");

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -55,6 +56,10 @@ record RunData(
           optional(folder.resolve("args.json")),
           rows.progress,
           rows.elapsed);
+    } catch (CharacterCodingException e) {
+      throw new UserError(
+          "%s is not UTF-8 text; remove the lines that this program did not write.".formatted(log),
+          e);
     } catch (IOException e) {
       throw new UserError(
           "%s cannot be read (%s); check the folder's permissions."

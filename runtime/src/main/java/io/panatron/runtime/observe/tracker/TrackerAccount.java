@@ -2,6 +2,9 @@ package io.panatron.runtime.observe.tracker;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.panatron.runtime.UserError;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -51,6 +54,7 @@ public record TrackerAccount(
     }
   }
 
+  private static final Set<String> SCHEMES = Set.of("http", "https");
   private static final Set<String> ONLINE = Set.of("online", "cloud");
 
   /**
@@ -67,6 +71,12 @@ public record TrackerAccount(
           "--report_to %s needs your account's API key; set the environment variable %s, or leave --report_to out."
               .formatted(reportTo, service.keyVariable));
     }
+    if (!key.chars().allMatch(c -> c > ' ' && c < 0x7f)) {
+      // Caught here, since Java's HTTP client would quote the key in its complaint.
+      throw new UserError(
+          "%s holds characters that no API key has, such as a space; set it to the key alone."
+              .formatted(service.keyVariable));
+    }
     String mode = environment.getOrDefault(service.modeVariable, "online");
     if (!ONLINE.contains(mode)) {
       throw new UserError(
@@ -75,10 +85,32 @@ public record TrackerAccount(
     }
     String workspace = environment.getOrDefault(service.workspaceVariable, "").strip();
     return new TrackerAccount(
-        service,
-        environment.getOrDefault(service.serverVariable, service.publicServer),
-        key,
-        workspace.isEmpty() ? null : workspace);
+        service, server(service, environment), key, workspace.isEmpty() ? null : workspace);
+  }
+
+  private static String server(Service service, Map<String, String> environment) {
+    String server = environment.getOrDefault(service.serverVariable, "").strip();
+    if (server.isEmpty()) {
+      return service.publicServer;
+    }
+    try {
+      URI address = new URI(server);
+      String scheme = String.valueOf(address.getScheme()).toLowerCase(Locale.ROOT);
+      if (address.getHost() != null && SCHEMES.contains(scheme)) {
+        return server;
+      }
+    } catch (URISyntaxException e) {
+      throw noAddress(service, server, e);
+    }
+    throw noAddress(service, server, null);
+  }
+
+  private static UserError noAddress(
+      Service service, String server, @Nullable URISyntaxException cause) {
+    return new UserError(
+        "%s is '%s', which is no address of a server; write it like %s, or unset it."
+            .formatted(service.serverVariable, server, service.publicServer),
+        cause);
   }
 
   /** A run of this account that is not made yet. */

@@ -134,6 +134,11 @@ class HtmlReportTest {
     assertThatThrownBy(() -> page(other))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("logging.jsonl:2 is no log row (it has no iteration)");
+    Path foreign = run("foreign", "{\"loss\": 1, \"iteration\": \"1/1\"}");
+    Files.write(foreign.resolve("logging.jsonl"), new byte[] {(byte) 0xff, '\n'});
+    assertThatThrownBy(() -> page(foreign))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("logging.jsonl is not UTF-8 text; remove the lines");
     Path broken = run("broken", "{\"loss\": 1, \"iteration\": \"1/1\"}");
     Files.writeString(broken.resolve("args.json"), "{");
     assertThatThrownBy(() -> page(broken))

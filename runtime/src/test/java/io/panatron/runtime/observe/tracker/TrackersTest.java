@@ -204,6 +204,30 @@ class TrackersTest {
         .hasMessageContaining("WANDB_MODE=offline is not supported");
   }
 
+  @Test
+  void aKeyThatNoHeaderCanCarryIsRefusedWithoutBeingShown() {
+    assertThatThrownBy(() -> TrackerAccount.of("swanlab", Map.of("SWANLAB_API_KEY", "se\ncret")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("SWANLAB_API_KEY holds characters that no API key has")
+        .hasMessageNotContaining("cret");
+  }
+
+  @Test
+  void aServerIsAnAddressOrThePublicOne() {
+    for (String wrong : List.of("api.wandb.ai", "localhost:8080", "ftp://a", "http://a b")) {
+      assertThatThrownBy(() ->
+              TrackerAccount.of("wandb", Map.of("WANDB_API_KEY", "k", "WANDB_BASE_URL", wrong)))
+          .isInstanceOf(UserError.class)
+          .hasMessage(
+              "WANDB_BASE_URL is '%s', which is no address of a server; write it like"
+                  + " https://api.wandb.ai, or unset it.",
+              wrong);
+    }
+    assertThat(
+            TrackerAccount.of("wandb", Map.of("WANDB_API_KEY", "k", "WANDB_BASE_URL", "")).server())
+        .isEqualTo("https://api.wandb.ai");
+  }
+
   private static String decoded(String authorization) {
     assertThat(authorization).startsWith("Basic ");
     return new String(
