@@ -1,5 +1,6 @@
 package io.panatron.cli;
 
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.generate.ChatSession;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -52,13 +53,18 @@ final class ChatTerminal {
     }
   }
 
+  /** What cannot be answered is said, and the conversation goes on: {@code clear} may be next. */
   private void answer(String line) {
-    session.say(
-        line,
-        piece -> {
-          out.print(piece);
-          out.flush();
-        });
+    try {
+      session.say(
+          line,
+          piece -> {
+            out.print(piece);
+            out.flush();
+          });
+    } catch (UserError mistake) {
+      out.print(mistake.getMessage());
+    }
     out.println();
     out.flush();
   }

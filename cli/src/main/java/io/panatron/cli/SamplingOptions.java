@@ -105,11 +105,26 @@ final class SamplingOptions {
           "--num_beams %s is not supported: answers are drawn one token at a time; leave it out."
               .formatted(numBeams));
     }
+    int limit = topK == null || topK == -1 ? 0 : topK; // other programs say -1 for all
+    double share = topP == null ? 1 : topP;
+    boolean narrowed = limit != 0 || share != 1;
     boolean drawn = Boolean.TRUE.equals(doSample) || topK != null || topP != null;
     double chosen = temperature != null ? temperature : drawn ? 1 : 0;
-    int limit = topK == null || topK == -1 ? 0 : topK; // other programs say -1 for all
-    Sampling asked = new Sampling(chosen, limit, topP == null ? 1 : topP, repetitionPenalty);
-    return Boolean.FALSE.equals(doSample) ? new Sampling(0, 0, 1, repetitionPenalty) : asked;
+    Sampling asked = new Sampling(chosen, limit, share, repetitionPenalty);
+    if (Boolean.FALSE.equals(doSample)) {
+      if (narrowed || (temperature != null && temperature != 0)) {
+        throw new UserError(
+            "--do_sample false takes the most probable token each time; leave out --temperature,"
+                + " --top_k and --top_p, or --do_sample.");
+      }
+      return new Sampling(0, 0, 1, repetitionPenalty);
+    }
+    if (chosen == 0 && (narrowed || Boolean.TRUE.equals(doSample))) {
+      throw new UserError(
+          "--temperature 0 takes the most probable token each time; leave out --top_k, --top_p and"
+              + " --do_sample, or give a temperature above 0.");
+    }
+    return asked;
   }
 
   /** What to generate. */

@@ -101,7 +101,7 @@ final class MatmulEngine implements AutoCloseable {
   }
 
   /**
-   * One product; nothing happens where C is empty.
+   * One product; nothing happens where C is empty. k is at least 1.
    *
    * <p>Each distinct (m, n, k) of a BF16 product is compiled. So that varying token counts compile
    * few of them, the extent that counts tokens is cut into powers of two: k where A is transposed,
