@@ -20,9 +20,10 @@ import org.jspecify.annotations.Nullable;
  * equal bits on any thread.
  *
  * <p>F32 products go to oneDNN's {@code sgemm}, which compiles nothing for a shape and is as fast
- * as its compiled primitives (docs/decisions/005). BF16 products exist where the processor
- * multiplies BF16 itself; they run through compiled primitives, whose number {@link PrimitiveCache}
- * bounds.
+ * as its compiled primitives, except on processors without AVX-512: there two of its three forms
+ * are slow, and whole blocks of these go to primitives (docs/decisions/005). BF16 products exist
+ * where the processor multiplies BF16 itself; they run through primitives. {@link PrimitiveCache}
+ * bounds how many are kept.
  */
 final class MatmulEngine implements AutoCloseable {
   /**

@@ -66,7 +66,7 @@ class CpuLinearBf16Test {
   }
 
   @Test
-  void f32CompilesNothing() {
+  void narrowF32ProductsCompileNothing() {
     try (CpuFixture fixture = new CpuFixture(2)) {
       step(fixture, DType.F32, 523);
       assertThat(compiled(fixture)).isZero();
