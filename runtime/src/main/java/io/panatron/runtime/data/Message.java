@@ -8,8 +8,15 @@ import org.jspecify.annotations.Nullable;
  * @param role {@code system}, {@code user} or {@code assistant}
  * @param loss the row's own word on whether the content is trained; null leaves it to the loss
  *     scale
+ * @param lossScale the row's own loss weight of the content, where that is trained; null leaves it
+ *     to the loss scale
  */
-public record Message(String role, String content, @Nullable Boolean loss) {
+public record Message(
+    String role, String content, @Nullable Boolean loss, @Nullable Float lossScale) {
+  public Message(String role, String content, @Nullable Boolean loss) {
+    this(role, content, loss, null);
+  }
+
   public Message(String role, String content) {
     this(role, content, null);
   }

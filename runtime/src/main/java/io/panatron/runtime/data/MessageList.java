@@ -9,9 +9,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads the column of a conversation: a list of {@code {"role", "content", "loss"}}, of ShareGPT's
- * {@code {"from", "value"}}, or of rounds like {@code {"human": ..., "assistant": ...}}. In a CSV
- * cell the list is a JSON text.
+ * Reads the column of a conversation: a list of {@code {"role", "content", "loss", "loss_scale"}},
+ * of ShareGPT's {@code {"from", "value"}}, or of rounds like {@code {"human": ..., "assistant":
+ * ...}}. In a CSV cell the list is a JSON text.
  */
 final class MessageList {
   private static final Map<String, String> ROLES =
@@ -85,7 +85,19 @@ final class MessageList {
     return new Message(
         role,
         text(first(item, List.of("content", "value")), "'content' of " + where),
-        loss.isBoolean() ? loss.booleanValue() : null);
+        loss.isBoolean() ? loss.booleanValue() : null,
+        lossScale(item.path("loss_scale"), where));
+  }
+
+  private static @Nullable Float lossScale(JsonNode node, String where) throws BadRow {
+    if (node.isMissingNode() || node.isNull()) {
+      return null;
+    }
+    float weight = node.isNumber() ? node.floatValue() : Float.NaN;
+    if (!(weight >= 0 && Float.isFinite(weight))) {
+      throw bad("has a 'loss_scale' in " + where + " that is not a number of at least 0");
+    }
+    return weight;
   }
 
   private static @Nullable JsonNode first(JsonNode item, List<String> names) {

@@ -36,7 +36,7 @@ final class RowParser {
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 1, pre-training " + preTraining + ", system " + system + ", columns " + names;
+    return "rows 2, pre-training " + preTraining + ", system " + system + ", columns " + names;
   }
 
   Row parse(String line) throws BadRow {

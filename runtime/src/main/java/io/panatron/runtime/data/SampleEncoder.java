@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import io.panatron.runtime.UserError;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -71,7 +72,7 @@ public final class SampleEncoder {
     int[] ids = new int[64];
     float[] weights = new float[64];
     int n = 0;
-    for (Part part : parts(row)) {
+    for (WeightedText part : parts(row)) {
       int[] tokens = tokenizer.encode(part.text());
       if (n + tokens.length > ids.length) {
         int size = Math.max(n + tokens.length, ids.length * 2);
@@ -88,7 +89,7 @@ public final class SampleEncoder {
   /** Whether the sample surely has at most that many tokens, without tokenizing it. */
   boolean surelyWithin(Row row, int maxLength) {
     long most = 0;
-    for (Part part : parts(row)) {
+    for (WeightedText part : parts(row)) {
       int tokens = tokenizer.maxTokens(part.text());
       if (tokens < 0) {
         return false;
@@ -98,27 +99,26 @@ public final class SampleEncoder {
     return most <= maxLength;
   }
 
-  /** Neighbouring parts of one weight, which are tokenized together. */
-  private record Part(String text, float weight) {}
-
-  private List<Part> parts(Row row) {
-    List<Part> parts = new java.util.ArrayList<>();
+  /** Neighbouring stretches of one weight are joined, since they are tokenized together. */
+  private List<WeightedText> parts(Row row) {
+    List<WeightedText> parts = new ArrayList<>();
     StringBuilder text = new StringBuilder(beginToken == null ? "" : beginToken);
     float weight = Float.NaN;
     for (Piece piece : template.render(row.messages())) {
       if (piece.text().isEmpty()) {
         continue;
       }
-      float w = lossScale.weight(row.messages(), piece);
-      if (w != weight && !Float.isNaN(weight)) {
-        parts.add(new Part(text.toString(), weight));
-        text.setLength(0);
+      for (WeightedText stretch : lossScale.weigh(row.messages(), piece)) {
+        if (stretch.weight() != weight && !Float.isNaN(weight)) {
+          parts.add(new WeightedText(text.toString(), weight));
+          text.setLength(0);
+        }
+        weight = stretch.weight();
+        text.append(stretch.text());
       }
-      weight = w;
-      text.append(piece.text());
     }
     if (!text.isEmpty()) {
-      parts.add(new Part(text.toString(), Float.isNaN(weight) ? 0 : weight));
+      parts.add(new WeightedText(text.toString(), Float.isNaN(weight) ? 0 : weight));
     }
     return parts;
   }

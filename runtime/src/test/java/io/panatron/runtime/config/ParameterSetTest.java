@@ -154,7 +154,6 @@ class ParameterSetTest {
         "device=cuda                                    | what works is auto, cpu, reference",
         "tuner_type=lora                                | LoRA",
         "dataloader_type=external                       | is for --streaming true",
-        "loss_scale=react                               | what works is default, last_round, all",
         "save_total_limit=2                             | it counts checkpoints",
       })
   void contradictionsAreRefusedInOneSentence(String values, String reason) {

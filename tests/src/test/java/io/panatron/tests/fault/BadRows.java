@@ -41,6 +41,12 @@ final class BadRows {
             "rows.jsonl:2",
             "the last must be 'assistant'"),
         row("a content that is a number", GOOD.replace("\"b\"", "7"), "rows.jsonl:2", "'content'"),
+        row(
+            "a negative loss weight",
+            GOOD.replace("\"b\"", "\"b\", \"loss_scale\": -1"),
+            "rows.jsonl:2",
+            "'loss_scale' in message 2",
+            "at least 0"),
         row("half a surrogate pair", GOOD.replace("\"b\"", "\"\\ud83d\""), "rows.jsonl:2", "half"),
         row("deep nesting", "[".repeat(5000) + "]".repeat(5000), "rows.jsonl:2", "depth"),
         BadInput.of(
