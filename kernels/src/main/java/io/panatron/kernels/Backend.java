@@ -259,6 +259,22 @@ public interface Backend extends AutoCloseable {
       Tensor dx,
       Tensor dWeight);
 
+  /**
+   * As {@link #linearCrossEntropyForwardBackward}, with each token's gradient multiplied by the
+   * probability of its label: the gradient of {@code p[t] losses[t]} where {@code p[t] =
+   * exp(-losses[t])} counts as a constant. {@code losses} are those of the cross-entropy. Source:
+   * Dynamic Fine-Tuning, arXiv 2508.05629, equation 9.
+   */
+  void linearDftForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight);
+
   // ---- optimizer --------------------------------------------------------------------------------
 
   /**

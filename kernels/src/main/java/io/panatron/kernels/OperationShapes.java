@@ -395,7 +395,30 @@ public final class OperationShapes {
       Tensor losses,
       Tensor dx,
       Tensor dWeight) {
-    String operation = "linearCrossEntropyForwardBackward";
+    crossEntropyAtOnce(
+        "linearCrossEntropyForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  public void linearDftForwardBackward(
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    crossEntropyAtOnce("linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  private void crossEntropyAtOnce(
+      String operation,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
     DType sums = crossEntropy(operation, x, weight, labels);
     vector(operation, "dLosses", dLosses, sums, x.shape().extent(0));
     vector(operation, "losses", losses, sums, x.shape().extent(0));

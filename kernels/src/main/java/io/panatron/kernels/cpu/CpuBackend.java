@@ -310,6 +310,20 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void linearDftForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearDftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+    crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
   public void adamW(
       AdamWStep step,
       Tensor parameter,

@@ -29,7 +29,7 @@ final class CpuLinearCrossEntropy {
   /** See {@link io.panatron.kernels.Backend#linearCrossEntropyForward}. */
   void forward(
       MemoryScope scope, Tensor x, Tensor weight, Tensor labels, Tensor losses, Tensor logSumExp) {
-    run(scope, x, weight, labels, new Outputs(losses, logSumExp, false, null, null, null));
+    run(scope, x, weight, labels, new Outputs(losses, logSumExp, false, null, null, null, false));
   }
 
   /** See {@link io.panatron.kernels.Backend#linearCrossEntropyBackward}. */
@@ -42,7 +42,7 @@ final class CpuLinearCrossEntropy {
       Tensor dLosses,
       Tensor dx,
       Tensor dWeight) {
-    run(scope, x, weight, labels, new Outputs(null, logSumExp, true, dLosses, dx, dWeight));
+    run(scope, x, weight, labels, new Outputs(null, logSumExp, true, dLosses, dx, dWeight, false));
   }
 
   /** See {@link io.panatron.kernels.Backend#linearCrossEntropyForwardBackward}. */
@@ -55,7 +55,20 @@ final class CpuLinearCrossEntropy {
       Tensor losses,
       Tensor dx,
       Tensor dWeight) {
-    run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight));
+    run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight, false));
+  }
+
+  /** See {@link io.panatron.kernels.Backend#linearDftForwardBackward}. */
+  void dftForwardBackward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight, true));
   }
 
   private void run(MemoryScope scope, Tensor x, Tensor weight, Tensor labels, Outputs outputs) {
@@ -93,6 +106,7 @@ final class CpuLinearCrossEntropy {
    * @param losses written if given
    * @param logSumExp written, or read if {@code normalised}; without it, kept nowhere
    * @param dLosses if given, so are {@code dx} and {@code dWeight}, and gradients are computed
+   * @param dft whether a token's gradient is multiplied by the probability of its label
    */
   record Outputs(
       @Nullable Tensor losses,
@@ -100,7 +114,8 @@ final class CpuLinearCrossEntropy {
       boolean normalised,
       @Nullable Tensor dLosses,
       @Nullable Tensor dx,
-      @Nullable Tensor dWeight) {
+      @Nullable Tensor dWeight,
+      boolean dft) {
     boolean differentiates() {
       return dLosses != null;
     }

@@ -6,7 +6,6 @@ import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -261,17 +260,25 @@ final class CrossEntropyChunks {
     }
   }
 
-  /** Combines the tiles of a row; leaves each tile's factor where its maximum was. */
+  /**
+   * Combines the tiles of a row; leaves each tile's factor where its maximum was, and the row's
+   * upstream gradient where the label's logit was.
+   */
   private void statistics(int row) {
     double logSumExp = logSumExp(row);
     int token = rows[first + row];
-    write(outputs.losses(), token, logSumExp - TileRows.get(memory, labelLogits + row));
+    double loss = logSumExp - TileRows.get(memory, labelLogits + row);
+    write(outputs.losses(), token, loss);
     if (!outputs.normalised()) {
       write(outputs.logSumExp(), token, logSumExp);
     }
     Tensor dLosses = outputs.dLosses();
     if (dLosses != null) {
-      double dLoss = TileRows.get(HostMemory.of(dLosses), token);
+      float dLoss = TileRows.get(HostMemory.of(dLosses), token);
+      if (outputs.dft()) {
+        dLoss = (float) (dLoss * Math.exp(-loss));
+      }
+      TileRows.set(memory, labelLogits + row, dLoss);
       for (int tile = 0; tile < tiles; tile++) {
         long maximum = maxima + (long) tile * capacity + row;
         double factor = dLoss * Math.exp(TileRows.get(memory, maximum) - logSumExp);
@@ -309,7 +316,6 @@ final class CrossEntropyChunks {
   private void weightGradientTile(int worker, int tile, Tensor dWeight) {
     int width = tileWidth(tile);
     long start = tileLogits(tile);
-    MemorySegment dLosses = HostMemory.of(Objects.requireNonNull(outputs.dLosses()));
     for (int r = 0; r < tokens; r++) {
       long row = start + (long) r * width;
       float factor = TileRows.get(memory, maxima + (long) tile * capacity + r);
@@ -317,7 +323,7 @@ final class CrossEntropyChunks {
       int column = label(r) - tile * TILE;
       if (column >= 0 && column < width) {
         float probability = TileRows.get(memory, row + column);
-        float dLoss = TileRows.get(dLosses, rows[first + r]);
+        float dLoss = TileRows.get(memory, labelLogits + r);
         TileRows.set(memory, row + column, probability - dLoss);
       }
     }

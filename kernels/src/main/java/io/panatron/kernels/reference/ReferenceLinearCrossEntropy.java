@@ -59,7 +59,7 @@ final class ReferenceLinearCrossEntropy {
       Tensor dx,
       Tensor dWeight) {
     var head = new ReferenceLinearCrossEntropy(x, weight, labels);
-    head.gradients(ReferenceArray.read(logSumExp), dLosses, dx, dWeight);
+    head.gradients(ReferenceArray.read(logSumExp), ReferenceArray.read(dLosses), dx, dWeight);
   }
 
   static void forwardBackward(
@@ -73,7 +73,27 @@ final class ReferenceLinearCrossEntropy {
     var head = new ReferenceLinearCrossEntropy(x, weight, labels);
     double[] logs = new double[head.tokens];
     ReferenceArray.write(head.losses(logs), losses);
-    head.gradients(logs, dLosses, dx, dWeight);
+    head.gradients(logs, ReferenceArray.read(dLosses), dx, dWeight);
+  }
+
+  /** Multiplies each {@code dLosses[t]} by {@code exp(-losses[t])}. */
+  static void dftForwardBackward(
+      Tensor x,
+      Tensor weight,
+      Tensor labels,
+      Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    var head = new ReferenceLinearCrossEntropy(x, weight, labels);
+    double[] logs = new double[head.tokens];
+    double[] values = head.losses(logs);
+    double[] upstream = ReferenceArray.read(dLosses);
+    for (int t = 0; t < head.tokens; t++) {
+      upstream[t] *= Math.exp(-values[t]);
+    }
+    ReferenceArray.write(values, losses);
+    head.gradients(logs, upstream, dx, dWeight);
   }
 
   /** The losses; fills {@code logSumExp}. */
@@ -94,8 +114,7 @@ final class ReferenceLinearCrossEntropy {
     return result;
   }
 
-  private void gradients(double[] logSumExp, Tensor dLosses, Tensor dx, Tensor dWeight) {
-    double[] upstream = ReferenceArray.read(dLosses);
+  private void gradients(double[] logSumExp, double[] upstream, Tensor dx, Tensor dWeight) {
     double[] dxs = new double[tokens * hidden];
     double[] dw = new double[vocab * hidden];
     for (int t = 0; t < tokens; t++) {

@@ -22,6 +22,27 @@ class CpuLinearCrossEntropyTest {
 
   @Test
   void aWeightWidenedInPanelsGivesTheResultsOfTheReference() {
+    widenedInPanels(
+        CpuLinearCrossEntropy::forwardBackward, Backend::linearCrossEntropyForwardBackward);
+    widenedInPanels(CpuLinearCrossEntropy::dftForwardBackward, Backend::linearDftForwardBackward);
+  }
+
+  /** Forward and backward at once of {@code B}. */
+  private interface AtOnce<B> {
+    void run(
+        B backend,
+        MemoryScope scope,
+        Tensor x,
+        Tensor weight,
+        Tensor labels,
+        Tensor dLosses,
+        Tensor losses,
+        Tensor dx,
+        Tensor dWeight);
+  }
+
+  private static void widenedInPanels(
+      AtOnce<CpuLinearCrossEntropy> tested, AtOnce<Backend> expected) {
     try (CpuFixture f = new CpuFixture(2);
         Backend reference = new ReferenceBackend()) {
       MemoryScope s = f.scope();
@@ -35,9 +56,18 @@ class CpuLinearCrossEntropyTest {
       Tensor expectedLosses = s.allocate("losses", DType.F32, TOKENS);
       Tensor dx = s.allocate("dx", DType.BF16, TOKENS, HIDDEN);
       Tensor expectedDx = s.allocate("dx", DType.F32, TOKENS, HIDDEN);
-      new CpuLinearCrossEntropy(f.workers(), LEAST)
-          .forwardBackward(s, x, weight, labels, dLosses, losses, dx, dWeight);
-      reference.linearCrossEntropyForwardBackward(
+      tested.run(
+          new CpuLinearCrossEntropy(f.workers(), LEAST),
+          s,
+          x,
+          weight,
+          labels,
+          dLosses,
+          losses,
+          dx,
+          dWeight);
+      expected.run(
+          reference,
           s,
           f.widened(x),
           f.widened(weight),

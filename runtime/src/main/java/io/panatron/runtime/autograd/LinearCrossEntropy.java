@@ -1,5 +1,7 @@
 package io.panatron.runtime.autograd;
 
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -43,16 +45,25 @@ public record LinearCrossEntropy(
   }
 
   /**
-   * Losses whose gradients are {@code dLosses}: the gradient of the head is accumulated here, that
-   * of {@code x} waits on the tape. The tape must record.
+   * Cross-entropies of which {@code kind} makes losses whose gradients are {@code dLosses}: the
+   * gradient of the head is accumulated here, that of {@code x} waits on the tape. The tape must
+   * record.
    */
   public static Tensor forwardWeighted(
-      Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses) {
+      Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses, TokenLoss kind) {
     Tensor losses = allocateRows(tape, "losses", x);
     Tensor dx = tape.scope().allocate("head dx", x.dtype(), x.shape());
-    tape.backend()
-        .linearCrossEntropyForwardBackward(
-            tape.scope(), x, head.value(), labels, dLosses, losses, dx, head.trainedGradient());
+    Backend backend = tape.backend();
+    MemoryScope scope = tape.scope();
+    Tensor weight = head.value();
+    Tensor dWeight = head.trainedGradient();
+    switch (kind) {
+      case CROSS_ENTROPY ->
+          backend.linearCrossEntropyForwardBackward(
+              scope, x, weight, labels, dLosses, losses, dx, dWeight);
+      case DFT ->
+          backend.linearDftForwardBackward(scope, x, weight, labels, dLosses, losses, dx, dWeight);
+    }
     tape.release(x);
     tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
     return losses;

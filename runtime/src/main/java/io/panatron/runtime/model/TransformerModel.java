@@ -9,6 +9,7 @@ import io.panatron.runtime.autograd.Linear;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.KeyValueCache;
 import io.panatron.runtime.nn.ResidualStream;
@@ -67,10 +68,25 @@ public final class TransformerModel {
       Tensor dLosses,
       Tensor positions,
       AttentionLayout layout) {
+    return weightedLosses(tape, ids, labels, dLosses, TokenLoss.CROSS_ENTROPY, positions, layout);
+  }
+
+  /**
+   * The cross-entropy of each token; the gradient of the loss that {@code kind} makes of it is
+   * {@code dLosses}. Shapes as above.
+   */
+  public Tensor weightedLosses(
+      Tape tape,
+      Tensor ids,
+      Tensor labels,
+      Tensor dLosses,
+      TokenLoss kind,
+      Tensor positions,
+      AttentionLayout layout) {
     Tensor hidden =
         hiddenStates(
             tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
-    return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses);
+    return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses, kind);
   }
 
   /** The loss of each token. Shapes as {@link #weightedLosses}. */

@@ -5,6 +5,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Reduction;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
@@ -18,6 +19,7 @@ public final class Evaluation {
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
   private final boolean checkMemory;
+  private final TokenLoss tokenLoss;
 
   /**
    * Evaluates what {@code validation} opens.
@@ -28,11 +30,13 @@ public final class Evaluation {
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> validation,
-      boolean checkMemory) {
+      boolean checkMemory,
+      TokenLoss tokenLoss) {
     this.rank = rank;
     this.model = model;
     this.validation = validation;
     this.checkMemory = checkMemory;
+    this.tokenLoss = tokenLoss;
   }
 
   /** The mean loss of a target token, and how many there were. */
@@ -63,7 +67,7 @@ public final class Evaluation {
       double[] values = HostTransfer.download(backend.device(), losses);
       double sum = 0;
       for (int t = 0; t < values.length; t++) {
-        sum += values[t] * batch.lossWeights()[t];
+        sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];
       }
       return sum;
     }

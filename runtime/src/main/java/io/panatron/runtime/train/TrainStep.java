@@ -5,6 +5,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Reduction;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
@@ -30,6 +31,7 @@ public final class TrainStep {
   private final Optimizer optimizer;
   private final boolean perTokenLoss;
   private final boolean checkMemory;
+  private final TokenLoss tokenLoss;
   private long forwardNanos;
   private long backwardNanos;
 
@@ -44,11 +46,23 @@ public final class TrainStep {
       Optimizer optimizer,
       boolean perTokenLoss,
       boolean checkMemory) {
+    this(rank, model, optimizer, perTokenLoss, checkMemory, TokenLoss.CROSS_ENTROPY);
+  }
+
+  /** As above, with the loss of a token. */
+  public TrainStep(
+      RankContext rank,
+      TransformerModel model,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      boolean checkMemory,
+      TokenLoss tokenLoss) {
     this.rank = rank;
     this.model = model;
     this.optimizer = optimizer;
     this.perTokenLoss = perTokenLoss;
     this.checkMemory = checkMemory;
+    this.tokenLoss = tokenLoss;
   }
 
   /**
@@ -102,7 +116,13 @@ public final class TrainStep {
       long start = System.nanoTime();
       Tensor losses =
           model.weightedLosses(
-              tape, device.ids(), device.labels(), weights, device.positions(), device.layout());
+              tape,
+              device.ids(),
+              device.labels(),
+              weights,
+              tokenLoss,
+              device.positions(),
+              device.layout());
       double lossSum =
           weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
       long forwardEnd = System.nanoTime();
@@ -152,7 +172,7 @@ public final class TrainStep {
                 + losses[t]
                 + ADVICE);
       }
-      sum += losses[t] * weights[t];
+      sum += tokenLoss.of(losses[t]) * weights[t];
     }
     return sum;
   }

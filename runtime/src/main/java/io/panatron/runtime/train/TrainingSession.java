@@ -1,6 +1,7 @@
 package io.panatron.runtime.train;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
@@ -152,7 +153,16 @@ public final class TrainingSession {
 
   private TrainStep step(LoadedModel model, Optimizer optimizer) {
     return new TrainStep(
-        rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
+        rank,
+        model.network(),
+        optimizer,
+        config.batches().perTokenLoss(),
+        config.checkMemory(),
+        tokenLoss());
+  }
+
+  private TokenLoss tokenLoss() {
+    return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
   }
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {
@@ -213,7 +223,8 @@ public final class TrainingSession {
                 1,
                 batchSettings(inputs),
                 (long) iterations * batches.globalBatchSize()),
-        config.checkMemory());
+        config.checkMemory(),
+        tokenLoss());
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */

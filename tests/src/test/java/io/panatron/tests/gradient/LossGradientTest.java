@@ -97,6 +97,36 @@ final class LossGradientTest {
   }
 
   @Test
+  @GradientOf("linearDftForwardBackward")
+  void dftIsTheSlopeOfTheCrossEntropyTimesTheProbabilityHeldConstant() {
+    Head h = new Head();
+    Tensor losses = check.empty(TOKENS);
+    check
+        .backend()
+        .linearDftForwardBackward(
+            check.scratch(), h.x, h.weight, h.labels, h.dLosses, losses, h.dx, h.dWeight);
+    double[] crossEntropies = check.read(losses);
+    double[] upstream = check.read(h.dLosses);
+    double[] scaled = new double[TOKENS];
+    for (int t = 0; t < TOKENS; t++) {
+      scaled[t] = upstream[t] * Math.exp(-crossEntropies[t]);
+    }
+    Tensor frozen = check.tensor(scaled, TOKENS);
+    DoubleSupplier loss =
+        () -> {
+          check
+              .backend()
+              .linearCrossEntropyForward(
+                  check.scratch(), h.x, h.weight, h.labels, h.losses, h.logSumExp);
+          return check.weigh(frozen, h.losses);
+        };
+    check.verify("x", h.x, check.read(h.dx), loss);
+    check.verify("weight", h.weight, check.added(h.dWeight, h.before), loss);
+    assertThat(loss.getAsDouble()).isFinite();
+    assertThat(crossEntropies).isEqualTo(check.read(h.losses));
+  }
+
+  @Test
   void ignoredTokensHaveNoLossAndNoGradientWhateverTheirUpstream() {
     Head h = new Head();
     double[] upstream = check.read(h.dLosses);

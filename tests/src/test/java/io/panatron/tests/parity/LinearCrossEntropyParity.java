@@ -5,7 +5,9 @@ import static io.panatron.tests.parity.Tolerances.insideRounded;
 import static io.panatron.tests.parity.Tolerances.pointwise;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.tests.parity.Parity.Pair;
 import java.util.ArrayList;
@@ -46,7 +48,17 @@ final class LinearCrossEntropyParity {
           new ParityCase("linearCrossEntropyBackward", s.toString(), dtype, p -> backward(p, s)));
       cases.add(
           new ParityCase(
-              "linearCrossEntropyForwardBackward", s.toString(), dtype, p -> atOnce(p, s)));
+              "linearCrossEntropyForwardBackward",
+              s.toString(),
+              dtype,
+              p -> atOnce(p, s, Backend::linearCrossEntropyForwardBackward, 1)));
+      // The upstream gradient has the rounding of a probability, too.
+      cases.add(
+          new ParityCase(
+              "linearDftForwardBackward",
+              s.toString(),
+              dtype,
+              p -> atOnce(p, s, Backend::linearDftForwardBackward, 2)));
     }
     return cases;
   }
@@ -145,39 +157,51 @@ final class LinearCrossEntropyParity {
             dLosses.reference(),
             dx.reference(),
             dWeight.reference());
-    compareGradients(p, s, in, dLosses, dx, dWeight);
+    compareGradients(p, s, in, dLosses, dx, dWeight, 1);
   }
 
-  private static void atOnce(Parity p, Size s) {
+  /** Forward and backward at once, as {@link Backend} declares it. */
+  private interface AtOnce {
+    void run(
+        Backend backend,
+        MemoryScope scratch,
+        Tensor x,
+        Tensor weight,
+        Tensor labels,
+        Tensor dLosses,
+        Tensor losses,
+        Tensor dx,
+        Tensor dWeight);
+  }
+
+  private static void atOnce(Parity p, Size s, AtOnce operation, int roundings) {
     Inputs in = new Inputs(p, s);
     Pair dLosses = p.input(p.sums(), p.normal(1, s.tokens), s.tokens);
     Pair losses = p.output(p.sums(), s.tokens);
     Pair dx = p.output(s.tokens, s.hidden);
     Pair dWeight = p.accumulated(0.01, s.vocab, s.hidden);
-    p.tested()
-        .backend()
-        .linearCrossEntropyForwardBackward(
-            p.tested().scope(),
-            in.x.tested(),
-            in.weight.tested(),
-            in.labels.tested(),
-            dLosses.tested(),
-            losses.tested(),
-            dx.tested(),
-            dWeight.tested());
-    p.reference()
-        .backend()
-        .linearCrossEntropyForwardBackward(
-            p.reference().scope(),
-            in.x.reference(),
-            in.weight.reference(),
-            in.labels.reference(),
-            dLosses.reference(),
-            losses.reference(),
-            dx.reference(),
-            dWeight.reference());
+    operation.run(
+        p.tested().backend(),
+        p.tested().scope(),
+        in.x.tested(),
+        in.weight.tested(),
+        in.labels.tested(),
+        dLosses.tested(),
+        losses.tested(),
+        dx.tested(),
+        dWeight.tested());
+    operation.run(
+        p.reference().backend(),
+        p.reference().scope(),
+        in.x.reference(),
+        in.weight.reference(),
+        in.labels.reference(),
+        dLosses.reference(),
+        losses.reference(),
+        dx.reference(),
+        dWeight.reference());
     compareLosses(p, s, in, losses);
-    compareGradients(p, s, in, dLosses, dx, dWeight);
+    compareGradients(p, s, in, dLosses, dx, dWeight, roundings);
   }
 
   private static void compareLosses(Parity p, Size s, Inputs in, Pair losses) {
@@ -191,9 +215,9 @@ final class LinearCrossEntropyParity {
   }
 
   private static void compareGradients(
-      Parity p, Size s, Inputs in, Pair dLosses, Pair dx, Pair dWeight) {
+      Parity p, Size s, Inputs in, Pair dLosses, Pair dx, Pair dWeight, int roundings) {
     // Logits of size peak are rounded, and with them the probabilities: one of size 1 by this much.
-    double probability = 2 * cancellation(s.peak) * Parity.largest(dLosses.initial());
+    double probability = 2 * roundings * cancellation(s.peak) * Parity.largest(dLosses.initial());
     p.compare(
         "dx",
         dx,
