@@ -35,7 +35,11 @@ final class DataLoading {
     this.files = files;
     this.encoder = encoder;
     this.parser =
-        new RowParser(settings.preTraining(), settings.system(), settings.reading().columns());
+        new RowParser(
+            settings.preTraining(),
+            settings.system(),
+            settings.reading().columns(),
+            settings.reading().channels());
     Tokens tokens = settings.reading().tokens();
     this.cache = new TokenCache(tokens.cache(), parser, encoder, tokens.threads());
     this.random = new TorchRandom(settings.dataSeed());
@@ -176,7 +180,8 @@ final class DataLoading {
   }
 
   private SampleFile openTokens(Path file) {
-    TokenFile tokens = TokenFile.open(file);
+    boolean channels = settings.reading().channels();
+    TokenFile tokens = TokenFile.open(file, channels);
     if (tokens == null || !tokens.description().encoder().equals(encoder.identity())) {
       if (tokens != null) {
         tokens.close();
@@ -188,6 +193,14 @@ final class DataLoading {
                   ? " are no such file of this version, or damaged"
                   : " were made with another tokenizer, template or --loss_scale")
               + "; make them again with --load_from_cache_file true");
+    }
+    if (channels && !RowParser.readsChannels(tokens.description().parser())) {
+      tokens.close();
+      throw new UserError(
+          "the tokenized data "
+              + file
+              + " were made without --enable_channel_loss true and hold no channels; make them again"
+              + " with it");
     }
     return tokens;
   }

@@ -1,6 +1,7 @@
 package io.panatron.runtime.data;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The samples of one forward and backward pass, as flat arrays of one element per token.
@@ -13,6 +14,8 @@ import java.util.List;
  *     crosses these. Without {@code padding_free} a sequence includes its padding at the right
  * @param targetTokens number of labels; may be 0, so nothing may be divided by it unchecked
  * @param samples indices of the samples in the data set
+ * @param channels of each sequence the group in which its loss is shown; empty where no groups are
+ *     asked for
  */
 public record MicroBatch(
     int[] tokens,
@@ -21,7 +24,28 @@ public record MicroBatch(
     float[] lossWeights,
     int[] sequenceStarts,
     int targetTokens,
-    int[] samples) {
+    int[] samples,
+    List<String> channels) {
+
+  /** Without channels. */
+  public MicroBatch(
+      int[] tokens,
+      int[] positions,
+      int[] labels,
+      float[] lossWeights,
+      int[] sequenceStarts,
+      int targetTokens,
+      int[] samples) {
+    this(tokens, positions, labels, lossWeights, sequenceStarts, targetTokens, samples, List.of());
+  }
+
+  public MicroBatch {
+    channels = List.copyOf(channels);
+    if (!channels.isEmpty() && channels.size() != sequenceStarts.length - 1) {
+      throw new IllegalArgumentException(
+          channels.size() + " channels of " + (sequenceStarts.length - 1) + " sequences");
+    }
+  }
 
   /** Label of a position whose prediction does not count. */
   public static final int NO_LABEL = -100;
@@ -74,6 +98,8 @@ public record MicroBatch(
         }
       }
     }
-    return new MicroBatch(tokens, positions, labels, weights, starts, targets, samples);
+    List<String> channels =
+        encoded.stream().map(EncodedSample::channel).filter(Objects::nonNull).toList();
+    return new MicroBatch(tokens, positions, labels, weights, starts, targets, samples, channels);
   }
 }

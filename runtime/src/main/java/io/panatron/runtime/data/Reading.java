@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param groupByLength whether a batch has samples of similar length
  * @param tokens when rows are tokenized and where tokens are kept
  * @param streaming how training rows are streamed; null reads them before training
+ * @param channels whether rows keep the group in which their loss is shown
  */
 public record Reading(
     ColumnNames columns,
@@ -19,9 +20,21 @@ public record Reading(
     @Nullable Packing packing,
     boolean groupByLength,
     Tokens tokens,
-    @Nullable Streaming streaming) {
+    @Nullable Streaming streaming,
+    boolean channels) {
   public static final Reading DEFAULT =
       new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
+
+  /** Without channels. */
+  public Reading(
+      ColumnNames columns,
+      @Nullable Mixing mixing,
+      @Nullable Packing packing,
+      boolean groupByLength,
+      Tokens tokens,
+      @Nullable Streaming streaming) {
+    this(columns, mixing, packing, groupByLength, tokens, streaming, false);
+  }
 
   public Reading {
     if (Boolean.TRUE.equals(tokens.lazy())) {

@@ -18,25 +18,49 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Megatron-SWIFT's custom data sets.
  */
 final class RowParser {
+  /** The channel of rows that name none. */
+  static final String NO_CHANNEL = "None";
+
+  private static final String WITH_CHANNELS = ", channels";
+
   private final boolean preTraining;
   private final @Nullable String system;
   private final ColumnNames names;
+  private final boolean channels;
+
+  /** Makes a parser that leaves channels aside. */
+  RowParser(boolean preTraining, @Nullable String system, ColumnNames names) {
+    this(preTraining, system, names, false);
+  }
 
   /**
    * Makes a parser.
    *
    * @param preTraining whether a row may be text rather than a conversation
    * @param system put in front of conversations that have no system message
+   * @param channels whether rows keep the group in which their loss is shown
    */
-  RowParser(boolean preTraining, @Nullable String system, ColumnNames names) {
+  RowParser(boolean preTraining, @Nullable String system, ColumnNames names, boolean channels) {
     this.preTraining = preTraining;
     this.system = system;
     this.names = names;
+    this.channels = channels;
   }
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 2, pre-training " + preTraining + ", system " + system + ", columns " + names;
+    return "rows 2, pre-training "
+        + preTraining
+        + ", system "
+        + system
+        + ", columns "
+        + names
+        + (channels ? WITH_CHANNELS : "");
+  }
+
+  /** Whether a parser of this identity read channels. */
+  static boolean readsChannels(String identity) {
+    return identity.endsWith(WITH_CHANNELS);
   }
 
   Row parse(String line) throws BadRow {
@@ -48,15 +72,33 @@ final class RowParser {
       throw new BadRow(BadRow.Kind.SYNTAX, "is not a JSON object; a row looks like " + example());
     }
     Columns columns = names.of(row);
+    return new Row(messages(columns), channels ? channel(columns) : null);
+  }
+
+  private List<Message> messages(Columns columns) throws BadRow {
     Column list = columns.find(ColumnNames.MESSAGES);
     if (list != null) {
-      return new Row(complete(MessageList.read(list), columns));
+      return complete(MessageList.read(list), columns);
     }
     Column text = columns.named("text");
     if (preTraining && text != null && !columns.isGiven(ColumnNames.RESPONSE)) {
-      return new Row(List.of(new Message("assistant", notEmpty(text))));
+      return List.of(new Message("assistant", notEmpty(text)));
     }
-    return new Row(complete(rounds(columns), columns));
+    return complete(rounds(columns), columns);
+  }
+
+  private static String channel(Columns columns) throws BadRow {
+    Column column = columns.named("channel");
+    if (column == null) {
+      return NO_CHANNEL;
+    }
+    if (column.value().isContainerNode()) {
+      throw new BadRow(
+          BadRow.Kind.CONTENT, "has a column '" + column.name() + "' that is not a name");
+    }
+    return column.value().isTextual()
+        ? MessageList.text(column.value(), in(column))
+        : column.value().asText();
   }
 
   private String example() {

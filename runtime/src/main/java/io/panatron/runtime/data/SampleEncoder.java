@@ -83,7 +83,7 @@ public final class SampleEncoder {
       Arrays.fill(weights, n, n + tokens.length, part.weight());
       n += tokens.length;
     }
-    return new EncodedSample(Arrays.copyOf(ids, n), Arrays.copyOf(weights, n));
+    return new EncodedSample(Arrays.copyOf(ids, n), Arrays.copyOf(weights, n), row.channel());
   }
 
   /** Whether the sample surely has at most that many tokens, without tokenizing it. */

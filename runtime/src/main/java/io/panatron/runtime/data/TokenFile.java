@@ -20,12 +20,13 @@ import org.jspecify.annotations.Nullable;
  * Tokenized rows on disk, mapped into memory: opening costs nothing for each row.
  *
  * <p>Little endian. Records, one for each row: for a sample the number of stretches of equal
- * weight, then weight (float) and tokens of each, then the token ids; for a bad row its kind, the
- * bytes of its reason, and the reason in UTF-8. After the records the index, {@link #ENTRY} bytes
- * for each row: offset (long), number of the row (long), tokens or -1 for a bad row (int), checksum
- * of the record (int). Then {@link Description} as JSON, and the trailer of {@link #TRAILER} bytes:
- * offset of the index (long), rows (int), bytes of the description (int), checksum of both (int),
- * version (int), {@link #MAGIC} (long).
+ * weight, then weight (float) and tokens of each, then the token ids, then the channel in UTF-8
+ * where channels are kept; for a bad row its kind, the bytes of its reason, and the reason in
+ * UTF-8. After the records the index, {@link #ENTRY} bytes for each row: offset (long), number of
+ * the row (long), tokens or -1 for a bad row (int), checksum of the record (int). Then {@link
+ * Description} as JSON, and the trailer of {@link #TRAILER} bytes: offset of the index (long), rows
+ * (int), bytes of the description (int), checksum of both (int), version (int), {@link #MAGIC}
+ * (long).
  */
 final class TokenFile implements SampleFile {
   static final String EXTENSION = ".tokens";
@@ -82,27 +83,49 @@ final class TokenFile implements SampleFile {
   private final long index;
   private final int rows;
   private final Description description;
+  private final boolean channels;
 
   private TokenFile(
-      Path path, Arena arena, MemorySegment bytes, long index, int rows, Description description) {
+      Path path,
+      Arena arena,
+      MemorySegment bytes,
+      long index,
+      int rows,
+      Description description,
+      boolean channels) {
     this.path = path;
     this.arena = arena;
     this.bytes = bytes;
     this.index = index;
     this.rows = rows;
     this.description = description;
+    this.channels = channels && RowParser.readsChannels(description.parser());
   }
 
-  /** Opens a file, or returns null if it is none, is of another version, or was cut or changed. */
+  /** Opens a file whose channels are wanted where it has some. */
+  @SuppressWarnings("MustBeClosedChecker") // the caller gets the file
+  static @Nullable TokenFile open(Path path) {
+    return open(path, true);
+  }
+
+  /**
+   * Opens a file, or returns null if it is none, is of another version, or was cut or changed.
+   *
+   * @param channels whether samples have the channels that the file keeps, if it does
+   */
   @SuppressWarnings(
       "MustBeClosedChecker") // the arena belongs to the returned file, which closes it
-  static @Nullable TokenFile open(Path path) {
+  static @Nullable TokenFile open(Path path, boolean channels) {
     Arena arena = Arena.ofShared();
     TokenFile file = null;
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       if (channel.size() >= TRAILER) {
         file =
-            of(path, arena, channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena));
+            of(
+                path,
+                arena,
+                channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena),
+                channels);
       }
       return file;
     } catch (IOException e) {
@@ -115,7 +138,8 @@ final class TokenFile implements SampleFile {
     }
   }
 
-  private static @Nullable TokenFile of(Path path, Arena arena, MemorySegment bytes) {
+  private static @Nullable TokenFile of(
+      Path path, Arena arena, MemorySegment bytes, boolean channels) {
     long trailer = bytes.byteSize() - TRAILER;
     if (bytes.get(LONG, trailer + 24) != MAGIC || bytes.get(INT, trailer + 20) != VERSION) {
       return null;
@@ -134,7 +158,7 @@ final class TokenFile implements SampleFile {
     byte[] json =
         bytes.asSlice(index + (long) rows * ENTRY, described).toArray(ValueLayout.JAVA_BYTE);
     try {
-      return new TokenFile(path, arena, bytes, index, rows, Description.fromJson(json));
+      return new TokenFile(path, arena, bytes, index, rows, Description.fromJson(json), channels);
     } catch (IOException e) {
       return null;
     }
@@ -224,7 +248,11 @@ final class TokenFile implements SampleFile {
       n += length;
     }
     MemorySegment.copy(record, INT, at, ids, 0, ids.length);
-    return new EncodedSample(ids, weights);
+    return new EncodedSample(ids, weights, channels ? channel(record, at + 4L * ids.length) : null);
+  }
+
+  private static String channel(MemorySegment record, long at) {
+    return new String(record.asSlice(at).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
   }
 
   @Override

@@ -38,7 +38,9 @@ final class TokenFileWriter implements Closeable {
         stretches++;
       }
     }
-    int start = reserve(4 * (1 + 2 * stretches + weights.length));
+    byte[] name =
+        sample.channel() == null ? new byte[0] : sample.channel().getBytes(StandardCharsets.UTF_8);
+    int start = reserve(4 * (1 + 2 * stretches + weights.length) + name.length);
     buffer.putInt(stretches);
     for (int i = 0; i < weights.length; ) {
       int end = i + 1;
@@ -51,6 +53,7 @@ final class TokenFileWriter implements Closeable {
     for (int id : sample.ids()) {
       buffer.putInt(id);
     }
+    buffer.put(name);
     endRecord(start, number, weights.length);
   }
 

@@ -59,6 +59,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
       long iteration, StepResult result, double learningRate, double seconds) {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("train/loss", result.loss());
+    addChannels(values, "train/", result.channels());
     values.put("train/grad_norm", result.gradientNorm());
     if (settings.board().learningRate()) {
       values.put("train/learning_rate", learningRate);
@@ -85,6 +86,13 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
     return values;
   }
 
+  private static void addChannels(
+      Map<String, Double> values, String kind, Map<String, ChannelLoss> channels) {
+    // A slash in a tag would open a further group.
+    channels.forEach(
+        (name, loss) -> values.put(kind + "loss_" + name.replace('/', '_'), loss.mean()));
+  }
+
   private void addMemory(Map<String, Double> values) {
     values.put("train/memory(GiB)", figures.memory().reservedBytes() / GIB);
     values.put("mem-reserved-bytes", (double) figures.memory().reservedBytes());
@@ -101,12 +109,13 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
   }
 
   @Override
-  public void onEvaluation(Progress progress, double loss, long targetTokens, double seconds) {
+  public void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {
     effort.run(() -> {
       Map<String, Double> values = new LinkedHashMap<>();
-      values.put("eval/loss", loss);
+      values.put("eval/loss", result.loss());
+      addChannels(values, "eval/", result.channels());
       if (settings.board().validationPerplexity()) {
-        values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, loss)));
+        values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, result.loss())));
       }
       opened(progress.iteration()).scalars(progress.iteration(), values);
     });

@@ -11,6 +11,7 @@ import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
+import java.util.SortedMap;
 import java.util.function.Supplier;
 
 /** The mean loss over the validation set, without gradients. */
@@ -39,25 +40,30 @@ public final class Evaluation {
     this.tokenLoss = tokenLoss;
   }
 
-  /** The mean loss of a target token, and how many there were. */
-  public record Result(double loss, long targetTokens) {}
+  /**
+   * The mean loss of a target token, and how many there were.
+   *
+   * @param channels losses by channel; none unless asked for
+   */
+  public record Result(double loss, long targetTokens, SortedMap<String, ChannelLoss> channels) {}
 
   public Result run() {
+    ChannelLosses channels = new ChannelLosses();
     double sum = 0;
     long targets = 0;
     try (BatchSource batches = validation.get()) {
       while (batches.hasNext()) {
         MicroBatch batch = batches.next();
-        sum += batch.length() == 0 ? 0 : lossSum(batch);
+        sum += batch.length() == 0 ? 0 : lossSum(batch, channels);
         targets += batch.targetTokens();
       }
     }
     sum = rank.dataParallel().allReduce(sum, Reduction.SUM);
     targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
-    return new Result(sum / Math.max(targets, 1), targets);
+    return new Result(sum / Math.max(targets, 1), targets, channels.sumsOver(rank.dataParallel()));
   }
 
-  private double lossSum(MicroBatch batch) {
+  private double lossSum(MicroBatch batch, ChannelLosses channels) {
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
       Tape tape = Tape.inference(backend, scope);
@@ -65,6 +71,7 @@ public final class Evaluation {
       Tensor losses =
           model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
       double[] values = HostTransfer.download(backend.device(), losses);
+      channels.add(batch, values, tokenLoss);
       double sum = 0;
       for (int t = 0; t < values.length; t++) {
         sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];

@@ -6,6 +6,7 @@ import io.panatron.runtime.observe.RowListener;
 import io.panatron.runtime.observe.RunLog;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,10 @@ import java.util.OptionalDouble;
  */
 final class RunReporter implements TrainingObserver {
   private static final double GIB = 1L << 30;
+  private static final String WINDOW_LOSS = "window_loss";
+  private static final String WINDOW_TARGETS = "window_targets";
+  private static final String CHANNEL_LOSS = "window_loss_of_channel ";
+  private static final String CHANNEL_TARGETS = "window_targets_of_channel ";
 
   private final TrainerSettings settings;
   private final RunLog log;
@@ -29,6 +34,7 @@ final class RunReporter implements TrainingObserver {
   private long stepsHere;
   private double windowLoss;
   private long windowTargets;
+  private final ChannelLosses windowChannels = new ChannelLosses();
   private long windowTokens;
   private long windowSteps;
   private double windowSeconds;
@@ -54,13 +60,29 @@ final class RunReporter implements TrainingObserver {
 
   /** What a checkpoint keeps, so that the row that spans a resume shows the same loss. */
   Map<String, Double> windowSums() {
-    return Map.of("window_loss", windowLoss, "window_targets", (double) windowTargets);
+    Map<String, Double> sums = new HashMap<>();
+    sums.put(WINDOW_LOSS, windowLoss);
+    sums.put(WINDOW_TARGETS, (double) windowTargets);
+    windowChannels
+        .sums()
+        .forEach((name, loss) -> {
+          sums.put(CHANNEL_LOSS + name, loss.lossSum());
+          sums.put(CHANNEL_TARGETS + name, (double) loss.targetTokens());
+        });
+    return sums;
   }
 
   /** Continues a window that a checkpoint broke off. */
   void restoreWindow(Map<String, Double> sums) {
-    windowLoss = sums.getOrDefault("window_loss", 0.0);
-    windowTargets = Math.round(sums.getOrDefault("window_targets", 0.0));
+    windowLoss = sums.getOrDefault(WINDOW_LOSS, 0.0);
+    windowTargets = Math.round(sums.getOrDefault(WINDOW_TARGETS, 0.0));
+    sums.forEach((key, targets) -> {
+      if (key.startsWith(CHANNEL_TARGETS)) {
+        String name = key.substring(CHANNEL_TARGETS.length());
+        double loss = sums.getOrDefault(CHANNEL_LOSS + name, 0.0);
+        windowChannels.add(name, new ChannelLoss(loss, Math.round(targets)));
+      }
+    });
   }
 
   @Override
@@ -74,6 +96,7 @@ final class RunReporter implements TrainingObserver {
     stepsHere++;
     windowLoss += result.lossSum();
     windowTargets += result.targetTokens();
+    windowChannels.addAll(result.channels());
     windowTokens += result.tokens();
     windowSteps++;
     windowSeconds += seconds;
@@ -84,6 +107,7 @@ final class RunReporter implements TrainingObserver {
       write(iteration, row(progress, result, nextLearningRate));
       windowLoss = 0;
       windowTargets = 0;
+      windowChannels.clear();
       windowTokens = 0;
       windowSteps = 0;
       windowSeconds = 0;
@@ -96,6 +120,7 @@ final class RunReporter implements TrainingObserver {
     long left = settings.trainIterations() - progress.iteration();
     Map<String, Object> row = new LinkedHashMap<>();
     row.put("loss", windowLoss / Math.max(windowTargets, 1));
+    addChannels(row, "loss_", windowChannels.sums());
     row.put("grad_norm", result.gradientNorm());
     row.put("learning_rate", learningRate);
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
@@ -119,13 +144,19 @@ final class RunReporter implements TrainingObserver {
   }
 
   @Override
-  public void onEvaluation(Progress progress, double loss, long targetTokens, double seconds) {
+  public void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {
     Map<String, Object> row = new LinkedHashMap<>();
-    row.put("eval_loss", loss);
-    row.put("eval_tokens", targetTokens);
+    row.put("eval_loss", result.loss());
+    addChannels(row, "eval_loss_", result.channels());
+    row.put("eval_tokens", result.targetTokens());
     row.put("eval_runtime(s)", round(seconds, 3));
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
     write(progress.iteration(), row);
+  }
+
+  private static void addChannels(
+      Map<String, Object> row, String key, Map<String, ChannelLoss> channels) {
+    channels.forEach((name, loss) -> row.put(key + name, loss.mean()));
   }
 
   @Override

@@ -1,5 +1,7 @@
 package io.panatron.runtime.train;
 
+import java.util.SortedMap;
+
 /**
  * What one optimizer step saw and did.
  *
@@ -9,6 +11,7 @@ package io.panatron.runtime.train;
  * @param gradientNorm L2 norm before clipping
  * @param learningRate rate of this update
  * @param times where the time went
+ * @param channels losses by channel; none unless asked for
  */
 public record StepResult(
     double lossSum,
@@ -16,7 +19,8 @@ public record StepResult(
     long tokens,
     double gradientNorm,
     double learningRate,
-    Times times) {
+    Times times,
+    SortedMap<String, ChannelLoss> channels) {
 
   /**
    * Wall time of the parts of a step.

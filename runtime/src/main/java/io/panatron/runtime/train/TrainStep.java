@@ -74,12 +74,13 @@ public final class TrainStep {
     forwardNanos = 0;
     backwardNanos = 0;
     optimizer.zeroGradients();
+    ChannelLosses channels = new ChannelLosses();
     double lossSum = 0;
     long targets = 0;
     long tokens = 0;
     for (int index = 0; index < batches.size(); index++) {
       MicroBatch batch = batches.get(index);
-      lossSum += forwardBackward(iteration, index, batches.size(), batch);
+      lossSum += forwardBackward(iteration, index, batches.size(), batch, channels);
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
@@ -96,10 +97,18 @@ public final class TrainStep {
     optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     StepResult.Times times =
         new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
-    return new StepResult(lossSum, targets, tokens, norm, learningRate, times);
+    return new StepResult(
+        lossSum,
+        targets,
+        tokens,
+        norm,
+        learningRate,
+        times,
+        channels.sumsOver(rank.dataParallel()));
   }
 
-  private double forwardBackward(long iteration, int index, int count, MicroBatch batch) {
+  private double forwardBackward(
+      long iteration, int index, int count, MicroBatch batch, ChannelLosses channels) {
     MicroBatchEvent event = new MicroBatchEvent();
     event.begin();
     Backend backend = rank.backend();
@@ -123,8 +132,9 @@ public final class TrainStep {
               tokenLoss,
               device.positions(),
               device.layout());
-      double lossSum =
-          weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
+      double[] crossEntropies = HostTransfer.download(backend.device(), losses);
+      double lossSum = weightedSum(iteration, index, batch, crossEntropies);
+      channels.add(batch, crossEntropies, tokenLoss);
       long forwardEnd = System.nanoTime();
       event.forwardNanos = forwardEnd - start;
       tape.backward();

@@ -128,8 +128,7 @@ public final class Trainer {
   private void evaluate(Evaluation validation, Progress progress) {
     long begin = System.nanoTime();
     Evaluation.Result result = validation.run();
-    observer.onEvaluation(
-        progress, result.loss(), result.targetTokens(), (System.nanoTime() - begin) * 1e-9);
+    observer.onEvaluation(progress, result, (System.nanoTime() - begin) * 1e-9);
   }
 
   private void save(Progress progress) {

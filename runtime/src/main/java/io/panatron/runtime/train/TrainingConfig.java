@@ -185,7 +185,8 @@ public record TrainingConfig(
             a.list("cached_val_dataset")),
         a.flag("streaming")
             ? new Streaming(a.integer("shuffle_buffer_size"), a.integerOrNull("max_epochs"))
-            : null);
+            : null,
+        a.flag("enable_channel_loss"));
   }
 
   private static Batches batches(ParsedArguments a) {

@@ -22,8 +22,8 @@ public interface TrainingObserver {
   default void onStep(
       Progress progress, StepResult result, double nextLearningRate, double seconds) {}
 
-  /** After an evaluation over {@code targetTokens} tokens. */
-  default void onEvaluation(Progress progress, double loss, long targetTokens, double seconds) {}
+  /** After an evaluation. */
+  default void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {}
 
   /** After a checkpoint was committed. */
   default void onCheckpoint(Progress progress, Path folder) {}
@@ -42,8 +42,8 @@ public interface TrainingObserver {
       }
 
       @Override
-      public void onEvaluation(Progress progress, double loss, long tokens, double seconds) {
-        observers.forEach(observer -> observer.onEvaluation(progress, loss, tokens, seconds));
+      public void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {
+        observers.forEach(observer -> observer.onEvaluation(progress, result, seconds));
       }
 
       @Override

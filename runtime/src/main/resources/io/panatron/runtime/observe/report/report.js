@@ -65,23 +65,24 @@ const knownCharts = [
   ["tokens_per_second", "Tokens per second"], ["memory(GiB)", "Memory (GiB)"], ["throughput", "TFLOP/s"],
   ["mfu", "Share of the device's peak"], ["params_norm", "Parameter norm"], ["train_speed(s/it)", "Seconds per iteration"],
 ];
-const hiddenKeys = new Set(["eval_tokens", "eval_runtime(s)", "eval_loss"]);
+const hiddenKeys = new Set(["eval_tokens", "eval_runtime(s)"]);
 const charts = [];
 
 function makeCharts() {
   const all = new Set(runs.flatMap((run) => Object.keys(run.series)));
   const known = knownCharts.filter(([key]) => all.has(key));
-  const others = [...all].filter((key) => !hiddenKeys.has(key) && !knownCharts.some(([k]) => k === key));
+  const others = [...all].filter((key) => !hiddenKeys.has(key) && !knownCharts.some(([k]) => k === key)
+    && !(key.startsWith("eval_") && all.has(key.slice("eval_".length))));
   for (const [key, title] of [...known, ...others.map((key) => [key, key])]) {
-    const evaluated = key === "loss" && all.has("eval_loss");
+    const evaluated = all.has(`eval_${key}`);
     const chart = new Chart(title, evaluated ? "dashed: validation" : "");
-    charts.push([key, chart, evaluated]);
+    charts.push([key, chart]);
     place("charts").append(chart.figure);
   }
 }
 
 function drawCharts() {
-  for (const [key, chart, evaluated] of charts) {
+  for (const [key, chart] of charts) {
     const lines = [];
     runs.forEach((run, i) => {
       if (!visible.has(i)) return;
@@ -91,8 +92,9 @@ function drawCharts() {
         const smoothed = smooth(points, state.smoothing);
         lines.push({ label, color: color(i), points: smoothed, raw: smoothed === points ? null : points });
       }
-      if (evaluated && run.series.eval_loss) {
-        lines.push({ label: `${label} validation`.trim(), color: color(i), points: run.series.eval_loss, dashed: true });
+      const validation = run.series[`eval_${key}`];
+      if (validation) {
+        lines.push({ label: `${label} validation`.trim(), color: color(i), points: validation, dashed: true });
       }
     });
     chart.show(lines, state.logarithmic && key !== "memory(GiB)");
