@@ -79,8 +79,17 @@ public final class ModelFolderFiles {
     return BoundedJson.toIndentedBytes(copy);
   }
 
+  /** The same files with other contents of some, and another {@code vocab_size}. */
+  public ModelFolderFiles with(Map<String, byte[]> changed, int vocabSize) {
+    ObjectNode copy = config.deepCopy();
+    copy.put("vocab_size", vocabSize);
+    Map<String, byte[]> all = new LinkedHashMap<>(others);
+    all.putAll(changed);
+    return new ModelFolderFiles(copy, all);
+  }
+
   /** The other files' contents by name. */
-  Map<String, byte[]> others() {
+  public Map<String, byte[]> others() {
     return others;
   }
 }

@@ -4,6 +4,8 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import io.panatron.runtime.UserError;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.TreeMap;
@@ -21,13 +23,15 @@ public final class HfTokenizer implements AutoCloseable {
   private static final TokenizersLibrary NATIVE = TokenizersLibrary.LIB;
 
   private final TokenizerFiles files;
+  private final AddedTokens added;
   private final Path folder;
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private long handle;
 
-  private HfTokenizer(Path folder, TokenizerFiles files, long handle) {
+  private HfTokenizer(Path folder, TokenizerFiles files, AddedTokens added, long handle) {
     this.folder = folder;
     this.files = files;
+    this.added = added;
     this.handle = handle;
   }
 
@@ -37,7 +41,43 @@ public final class HfTokenizer implements AutoCloseable {
    * @throws UserError if a file is missing or broken
    */
   public static HfTokenizer open(Path folder) {
+    return open(folder, TokenizerFiles.read(folder), new AddedTokens(Map.of()));
+  }
+
+  /**
+   * Opens the tokenizer of a model folder and adds special tokens to it.
+   *
+   * @throws UserError if a file is missing or broken, or a text cannot become a token
+   */
+  public static HfTokenizer open(Path folder, List<String> specialTokens) {
+    if (specialTokens.isEmpty()) {
+      return open(folder);
+    }
     TokenizerFiles files = TokenizerFiles.read(folder);
+    AddedTokens added = AddedTokens.to(files.tokenizerJson(), specialTokens);
+    HfTokenizer tokenizer = open(folder, files.with(added), added);
+    boolean right = false;
+    try {
+      added.ids().forEach(tokenizer::requireToken);
+      right = true;
+      return tokenizer;
+    } finally {
+      if (!right) {
+        tokenizer.close();
+      }
+    }
+  }
+
+  private void requireToken(String text, int id) {
+    int[] encoded = encode(text);
+    if (encoded.length != 1 || encoded[0] != id) {
+      throw new UserError(
+          "--new_special_tokens '%s' does not become token %d of the tokenizer in %s, but %s; choose another text"
+              .formatted(text, id, folder, Arrays.toString(encoded)));
+    }
+  }
+
+  private static HfTokenizer open(Path folder, TokenizerFiles files, AddedTokens added) {
     TokenizerLibrary.load();
     long handle;
     try {
@@ -53,7 +93,7 @@ public final class HfTokenizer implements AutoCloseable {
     // A tokenizer.json may carry the truncation and padding of its last use.
     NATIVE.disableTruncation(handle);
     NATIVE.disablePadding(handle);
-    return new HfTokenizer(folder, files, handle);
+    return new HfTokenizer(folder, files, added, handle);
   }
 
   /** The token ids of a text. */
@@ -115,6 +155,11 @@ public final class HfTokenizer implements AutoCloseable {
     int bytes = text.getBytes(StandardCharsets.UTF_8).length;
     long most = (long) bytes * (bytes == text.length() ? bound.ascii() : bound.other());
     return (int) Math.min(most, Integer.MAX_VALUE);
+  }
+
+  /** The special tokens that its files lack. */
+  public AddedTokens addedTokens() {
+    return added;
   }
 
   /** One more than the greatest token id. */

@@ -96,6 +96,24 @@ record TokenizerFiles(
         bound(tokenizer));
   }
 
+  /** The same tokenizer with added special tokens. */
+  TokenizerFiles with(AddedTokens added) {
+    Map<String, Integer> all = new HashMap<>(ids);
+    all.putAll(added.ids());
+    int size = vocabularySize;
+    for (int id : added.ids().values()) {
+      size = Math.max(size, id + 1);
+    }
+    return new TokenizerFiles(
+        added.in(tokenizerJson),
+        Map.copyOf(all),
+        specialTokens,
+        size,
+        addBosToken,
+        chatTemplate,
+        byteBound);
+  }
+
   private static int decoderId(Path folder, String key) {
     try {
       return Integer.parseInt(key);

@@ -9,6 +9,7 @@ import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model on its device: configuration, parameters and the network over them, all in one run scope.
@@ -45,7 +46,22 @@ public record LoadedModel(
    * @throws UserError naming everything in the folder that does not fit
    */
   public static LoadedModel open(RankContext rank, Path folder, Options options) {
-    ModelConfig config = ModelConfig.read(folder);
+    return open(rank, folder, options, ModelConfig.read(folder), null);
+  }
+
+  /** As {@link #open(RankContext, Path, Options)}, with room for new tokens. */
+  public static LoadedModel open(
+      RankContext rank, Path folder, Options options, VocabularyGrowth growth) {
+    return open(rank, folder, options, ModelConfig.read(folder), growth.isNone() ? null : growth);
+  }
+
+  private static LoadedModel open(
+      RankContext rank,
+      Path folder,
+      Options options,
+      ModelConfig saved,
+      @Nullable VocabularyGrowth growth) {
+    ModelConfig config = growth == null ? saved : ModelConfig.read(folder, growth.rows());
     Backend backend = rank.backend();
     if (!backend.computesIn(options.dtype())) {
       throw new UserError(
@@ -57,15 +73,20 @@ public record LoadedModel(
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights = ModelWeights.open(folder, arena);
       if (!weights.isEmpty()) {
-        weights.match(ParameterLayout.hfShapes(config), ParameterLayout.tiedHfNames(config));
+        weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved));
       }
       LoadedModel model = allocate(rank, config, options, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
+        WeightInitializer initializer = new WeightInitializer(backend, config, options.seed());
         if (weights.isEmpty()) {
-          new WeightInitializer(backend, config, options.seed()).initialize(model.store, scratch);
+          initializer.initialize(model.store, scratch);
         } else {
-          new WeightTransfer(backend, config)
+          // The saved shapes: rows of new tokens come after those of the files.
+          new WeightTransfer(backend, saved)
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
+          if (growth != null) {
+            new NewTokenRows(backend, config, initializer).initialize(model.store, growth, scratch);
+          }
         }
       }
       return model;

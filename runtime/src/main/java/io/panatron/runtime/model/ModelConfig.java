@@ -110,13 +110,22 @@ public record ModelConfig(
    *     cannot do
    */
   public static ModelConfig read(Path folderOrFile) {
+    return ModelConfigReader.read(file(folderOrFile), null);
+  }
+
+  /** As {@link #read(Path)}, with another number of rows of the embedding. */
+  public static ModelConfig read(Path folderOrFile, int vocabSize) {
+    return ModelConfigReader.read(file(folderOrFile), vocabSize);
+  }
+
+  private static Path file(Path folderOrFile) {
     Path file = Files.isDirectory(folderOrFile) ? folderOrFile.resolve(FILE_NAME) : folderOrFile;
     if (!Files.exists(file)) {
       throw new UserError(
           "%s does not exist; give a Hugging Face model folder, which holds a config.json."
               .formatted(file));
     }
-    return ModelConfigReader.read(file);
+    return file;
   }
 
   /** Query heads of one key-value head. */

@@ -16,14 +16,22 @@ final class ModelConfigReader {
   private final ConfigJson json;
   private final ModelFamily family;
 
-  private ModelConfigReader(ConfigJson json, ModelFamily family) {
+  private final @Nullable Integer vocabSize;
+
+  private ModelConfigReader(ConfigJson json, ModelFamily family, @Nullable Integer vocabSize) {
     this.json = json;
     this.family = family;
+    this.vocabSize = vocabSize;
   }
 
-  static ModelConfig read(Path file) {
+  /**
+   * Reads a file.
+   *
+   * @param vocabSize in place of what the file says; null to take that
+   */
+  static ModelConfig read(Path file, @Nullable Integer vocabSize) {
     ConfigJson json = ConfigJson.read(file);
-    ModelConfigReader reader = new ModelConfigReader(json, family(json));
+    ModelConfigReader reader = new ModelConfigReader(json, family(json), vocabSize);
     try {
       return reader.read();
     } catch (IllegalArgumentException e) {
@@ -73,7 +81,7 @@ final class ModelConfigReader {
     boolean attentionBias = biasKey && json.flag("attention_bias", false);
     return new ModelConfig(
         family,
-        json.integer("vocab_size", defaults.vocabSize()),
+        vocabSize == null ? json.integer("vocab_size", defaults.vocabSize()) : vocabSize,
         hiddenSize,
         json.integer("intermediate_size", defaults.intermediateSize()),
         numLayers,

@@ -56,7 +56,7 @@ public final class WeightInitializer {
       backend.fill(parameter.value(), parameter.name().endsWith(".bias") ? 0 : 1);
       return;
     }
-    RandomGenerator random = GENERATOR.create(streamSeed(parameter.name()));
+    RandomGenerator random = stream(parameter.name());
     double deviation = config.initializerRange();
     if (parameter.name().endsWith("o_proj.weight")
         || parameter.name().endsWith("down_proj.weight")) {
@@ -78,6 +78,11 @@ public final class WeightInitializer {
     for (int i = 0; i < count; i++) {
       host.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (deviation * random.nextGaussian()));
     }
+  }
+
+  /** The random numbers that belong to a name. */
+  RandomGenerator stream(String name) {
+    return GENERATOR.create(streamSeed(name));
   }
 
   /**

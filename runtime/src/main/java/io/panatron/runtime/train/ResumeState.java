@@ -7,6 +7,7 @@ import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.SafetensorsFile;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
@@ -62,7 +63,19 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
     if (checkpoint == null || resume == null) {
       return FRESH;
     }
-    Restoration restoration = new Restoration(checkpoint, transfer, model, optimizer, rank);
+    if (!inputs.vocabulary().isNone() && !resume.finetune()) {
+      throw new UserError(
+          "--new_special_tokens adds %s to the tokenizer of %s, whose optimizer knows nothing of them; add --finetune true to start over from its weights"
+              .formatted(
+                  String.join(" ", inputs.tokenizer().addedTokens().ids().keySet()),
+                  checkpoint.folder()));
+    }
+    // The tensors of the checkpoint have its own number of rows.
+    WeightTransfer saved =
+        inputs.vocabulary().isNone()
+            ? transfer
+            : new WeightTransfer(rank.backend(), ModelConfig.read(checkpoint.folder()));
+    Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
     restoration.loadMainParameters(config.checkMemory());
     if (resume.finetune()) {
       say.accept("Weights           from " + checkpoint.folder() + ", starting at iteration 0");
@@ -129,6 +142,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
           return;
         }
         Tensor main = optimizer.mainParameters();
+        optimizer.adoptModelValues();
         transfer.load(file.tensors(), "", model.store(), main, scratch);
         optimizer.publishMainParameters();
       }

@@ -14,9 +14,11 @@ import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.VocabularyGrowth;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +29,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param checkpoint what the run continues from, or null
  * @param modelFolder the checkpoint, or the folder of {@code --model}
+ * @param files what checkpoints take over from it, added tokens included
+ * @param model its configuration, with room for added tokens
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
  */
@@ -35,6 +39,7 @@ record RunInputs(
     Path modelFolder,
     ModelFolderFiles files,
     ModelConfig model,
+    VocabularyGrowth vocabulary,
     DType dtype,
     HfTokenizer tokenizer,
     ChatTemplate template,
@@ -47,18 +52,23 @@ record RunInputs(
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
-    ModelConfig model = ModelConfig.read(folder);
-    config.arguments().requireAgreement(named(model));
-    WindowArguments.requireAgreement(
-        config.arguments().textOrNull("window_size"),
-        config.arguments().textOrNull("window_attn_skip_freq"),
-        model);
-    DType dtype = dtype(config.arguments(), model, backend);
-    ModelFolderFiles files = ModelFolderFiles.read(folder);
-    HfTokenizer tokenizer = HfTokenizer.open(folder);
-    DataPipeline data = null;
+    ModelConfig saved = ModelConfig.read(folder);
+    HfTokenizer tokenizer = HfTokenizer.open(folder, config.data().newSpecialTokens());
     boolean opened = false;
+    DataPipeline data = null;
     try {
+      VocabularyGrowth vocabulary = growth(saved, tokenizer);
+      ModelConfig model = vocabulary.isNone() ? saved : ModelConfig.read(folder, vocabulary.rows());
+      config.arguments().requireAgreement(named(model));
+      WindowArguments.requireAgreement(
+          config.arguments().textOrNull("window_size"),
+          config.arguments().textOrNull("window_attn_skip_freq"),
+          model);
+      DType dtype = dtype(config.arguments(), model, backend);
+      ModelFolderFiles files = ModelFolderFiles.read(folder);
+      if (!vocabulary.isNone()) {
+        files = files.with(tokenizer.addedTokens().changed(files.others()), vocabulary.rows());
+      }
       requireVocabulary(tokenizer, model);
       ChatTemplate template =
           ChatTemplates.choose(
@@ -74,6 +84,7 @@ record RunInputs(
               folder,
               files,
               model,
+              vocabulary,
               dtype,
               tokenizer,
               template,
@@ -106,6 +117,11 @@ record RunInputs(
                   dtype == DType.BF16 ? "bfloat16" : "float32", backend.device().describe()));
     }
     return dtype;
+  }
+
+  private static VocabularyGrowth growth(ModelConfig model, HfTokenizer tokenizer) {
+    return VocabularyGrowth.of(
+        model, tokenizer.vocabularySize(), List.copyOf(tokenizer.addedTokens().ids().values()));
   }
 
   private static void requireVocabulary(HfTokenizer tokenizer, ModelConfig model) {

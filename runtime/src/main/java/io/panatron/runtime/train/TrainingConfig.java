@@ -2,6 +2,7 @@ package io.panatron.runtime.train;
 
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.config.ParsedArguments;
+import io.panatron.runtime.data.AddedTokens;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
@@ -14,6 +15,7 @@ import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -57,6 +59,7 @@ public record TrainingConfig(
       DataSettings rows,
       @Nullable String template,
       boolean useChatTemplate,
+      List<String> newSpecialTokens,
       boolean cyclic,
       boolean shuffle,
       boolean sharded,
@@ -157,6 +160,7 @@ public record TrainingConfig(
         rows,
         a.textOrNull("template"),
         a.flag("use_chat_template"),
+        AddedTokens.texts(a.list("new_special_tokens")),
         a.text("dataloader_type").equals("cyclic"),
         a.flag("train_dataloader_shuffle"),
         !a.flag("no_data_sharding"),

@@ -72,7 +72,8 @@ public final class TrainingSession {
       TrainerSettings settings = settings(inputs);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
       RunHeader.print(this::say, config, rank, inputs);
-      try (LoadedModel model = LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs))) {
+      try (LoadedModel model =
+          LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs), inputs.vocabulary())) {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
@@ -234,7 +235,8 @@ public final class TrainingSession {
           config
               .arguments()
               .with("train_iters", inputs.plan().trainIters())
-              .with("max_length", inputs.positions()),
+              .with("max_length", inputs.positions())
+              .with("new_special_tokens", config.data().newSpecialTokens()),
           folder);
       return Files.readString(folder.resolve(ArgumentsFile.NAME));
     } catch (IOException e) {

@@ -96,6 +96,34 @@ class RowParserTest {
         .isEqualTo(expected);
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"channel\": \"maths\" | maths",
+        "\"Channel\": 7 | 7",
+        "\"channel\": null | None",
+        "\"other\": 1 | None",
+      })
+  void theChannelOfARowIsReadWhereItIsAskedFor(String column, String channel) throws BadRow {
+    String row = "{" + column + ", \"query\": \"Q\", \"response\": \"A\"}";
+    RowParser parser = new RowParser(false, null, ColumnNames.DEFAULT, true);
+    assertThat(parser.parse(row).channel()).isEqualTo(channel);
+    RowParser plain = new RowParser(false, null, ColumnNames.DEFAULT);
+    assertThat(plain.parse(row).channel()).isNull();
+    assertThat(plain.identity()).isNotEqualTo(parser.identity());
+  }
+
+  @Test
+  void aChannelThatIsNoNameIsABadRowWhereChannelsAreAskedFor() throws BadRow {
+    String row = "{\"channel\": [1], \"query\": \"Q\", \"response\": \"A\"}";
+    assertThatThrownBy(() -> new RowParser(false, null, ColumnNames.DEFAULT, true).parse(row))
+        .isInstanceOf(BadRow.class)
+        .hasMessageContaining("a column 'channel' that is not a name");
+    assertThat(new RowParser(false, null, ColumnNames.DEFAULT).parse(row).channel()).isNull();
+  }
+
   private static List<Message> sft(String columns, String row) throws BadRow {
     return new RowParser(false, null, ColumnNames.parse(columns.isEmpty() ? null : columns))
         .parse(row)
