@@ -16,6 +16,9 @@ final class ErrorReport {
   /** Exit status for a mistake in what the user gave. */
   static final int USER_ERROR = 2;
 
+  /** Exit status where the reader of the output went away: that of a program ended by SIGPIPE. */
+  static final int OUTPUT_CLOSED = 128 + 13;
+
   /** Exit status for a fault of the program. */
   static final int INTERNAL_FAILURE = 1;
 
@@ -39,6 +42,9 @@ final class ErrorReport {
 
   /** Answers a command that failed while it ran. */
   int running(Exception failure, CommandLine command, ParseResult parsed) {
+    if (failure instanceof ClosedOutputException) {
+      return OUTPUT_CLOSED;
+    }
     if (failure instanceof UserError) {
       print(command.getErr(), String.valueOf(failure.getMessage()));
       boolean debugging =

@@ -133,6 +133,7 @@ final class GenerateCommand implements Callable<Integer> {
     sampling.settings(maxNewTokens == null ? 1 : maxNewTokens, Set.of(), microBatchSize);
     sampling.stopWords();
     output.check();
+    output.checkAgainst(prompts.file());
     if (chat && (!prompts.isEmpty() || output.isGiven() || sampling.samples() > 1)) {
       throw new UserError(
           "--chat shows one answer a turn; leave out --prompt, --prompt_file, --raw_ids, --format,"

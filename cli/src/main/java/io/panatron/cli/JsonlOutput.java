@@ -71,7 +71,9 @@ final class JsonlOutput implements AnswerOutput, AutoCloseable {
       }
     }
     out.println(row);
-    if (out.checkError() && closes) {
+    if (!closes) {
+      ClosedOutputException.check(out);
+    } else if (out.checkError()) {
       throw new UserError(
           "%s cannot be written any further; free space on its disk.".formatted(name));
     }

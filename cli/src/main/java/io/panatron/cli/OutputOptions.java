@@ -1,7 +1,9 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.UserError;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -62,6 +64,30 @@ final class OutputOptions {
     if (logProbabilities && !isJson()) {
       throw new UserError(
           "--logprobs belongs to jsonl rows; add --format jsonl or --result_path FILE.");
+    }
+  }
+
+  /**
+   * Looks whether the prompts would be overwritten.
+   *
+   * @throws UserError if they would
+   */
+  void checkAgainst(@Nullable Path promptFile) {
+    if (resultPath != null && promptFile != null && isSame(resultPath, promptFile)) {
+      throw new UserError(
+          "--result_path %s is the file of --prompt_file, which it would replace; choose another."
+              .formatted(resultPath));
+    }
+  }
+
+  private static boolean isSame(Path one, Path other) {
+    try {
+      return Files.exists(one) && Files.exists(other) && Files.isSameFile(one, other);
+    } catch (IOException e) {
+      throw new UserError(
+          "--result_path %s cannot be compared with --prompt_file %s (%s); check their rights."
+              .formatted(one, other, e.getClass().getSimpleName()),
+          e);
     }
   }
 

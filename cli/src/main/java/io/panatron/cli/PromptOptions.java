@@ -45,6 +45,11 @@ final class PromptOptions {
   /** A prompt as it is shown and as the model reads it. */
   record Prompt(String shown, int[] ids) {}
 
+  /** The file of prompts; null for none. */
+  @Nullable Path file() {
+    return promptFile;
+  }
+
   /** Whether anything is to be answered. */
   boolean isEmpty() {
     return prompts.isEmpty() && promptFile == null && rawIds.isEmpty();

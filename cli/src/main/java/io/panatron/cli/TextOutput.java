@@ -28,14 +28,14 @@ final class TextOutput implements AnswerOutput {
 
   private void show(PromptOptions.Prompt prompt) {
     out.println("> " + prompt.shown());
-    out.flush();
+    ClosedOutputException.check(out);
   }
 
   @Override
   public void piece(String text) {
     if (streams) {
       out.print(text);
-      out.flush();
+      ClosedOutputException.check(out);
     }
   }
 
@@ -48,6 +48,6 @@ final class TextOutput implements AnswerOutput {
       out.print(answer.text());
     }
     out.println();
-    out.flush();
+    ClosedOutputException.check(out);
   }
 }

@@ -1,20 +1,26 @@
 package io.panatron.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.generate.Answer;
 import io.panatron.runtime.generate.Completion;
 import io.panatron.runtime.generate.StopReason;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -72,6 +78,43 @@ class GenerateCommandTest {
   void anEmptyStopStringIsRefused() {
     assertThat(generate("--prompt", "x", "--stop_words", "")).isEqualTo(ErrorReport.USER_ERROR);
     assertThat(err.toString()).startsWith("--stop_words has an empty text").hasLineCount(1);
+  }
+
+  @Test
+  void promptsAreNotOverwrittenByTheirAnswers(@TempDir Path folder) throws IOException {
+    Path prompts = Files.writeString(folder.resolve("prompts.txt"), "one");
+    Path link = Files.createSymbolicLink(folder.resolve("answers.txt"), prompts);
+    for (Path result : List.of(prompts, link)) {
+      int status =
+          generate("--prompt_file", prompts.toString(), "--result_path", result.toString());
+      assertThat(status).isEqualTo(ErrorReport.USER_ERROR);
+    }
+    assertThat(err.toString().lines())
+        .hasSize(2)
+        .allSatisfy(line ->
+            assertThat(line).contains("is the file of --prompt_file, which it would replace"));
+    assertThat(prompts).hasContent("one");
+  }
+
+  @Test
+  void aReaderThatWentAwayEndsTheAnswering() {
+    OutputStream closed =
+        new OutputStream() {
+          @Override
+          public void write(int value) throws IOException {
+            throw new IOException("Broken pipe");
+          }
+        };
+    List<Function<PrintWriter, AnswerOutput>> outputs =
+        List.of(
+            writer -> JsonlOutput.to(writer, false),
+            writer -> new TextOutput(writer, true, 1),
+            writer -> new TextOutput(writer, false, 2));
+    for (Function<PrintWriter, AnswerOutput> output : outputs) {
+      PrintWriter writer = new PrintWriter(new PrintStream(closed), false, StandardCharsets.UTF_8);
+      assertThatThrownBy(() -> sideBySide(output.apply(writer)))
+          .isInstanceOf(ClosedOutputException.class);
+    }
   }
 
   private static Answer answer(int prompt, int sample, String text) {

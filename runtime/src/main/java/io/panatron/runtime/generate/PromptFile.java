@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads conversations that wait for an answer. */
 public final class PromptFile {
+  private static final String BYTE_ORDER_MARK = "\ufeff";
   private static final Set<String> ROLES = Set.of("system", "user", "assistant");
 
   private PromptFile() {}
@@ -56,7 +57,11 @@ public final class PromptFile {
 
   private static List<String> lines(Path file) {
     try {
-      return Files.readAllLines(file);
+      List<String> lines = new ArrayList<>(Files.readAllLines(file));
+      if (!lines.isEmpty() && lines.getFirst().startsWith(BYTE_ORDER_MARK)) {
+        lines.set(0, lines.getFirst().substring(1));
+      }
+      return lines;
     } catch (CharacterCodingException e) {
       throw new UserError("--prompt_file %s is not UTF-8 text; convert it.".formatted(file), e);
     } catch (IOException e) {

@@ -1,5 +1,6 @@
 package io.panatron.runtime.model;
 
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -37,5 +38,17 @@ public record VocabularyGrowth(int rowsBefore, int rows, List<Integer> newIds) {
   /** Whether no token is new. */
   public boolean isNone() {
     return newIds.isEmpty();
+  }
+
+  /** The new tokens and what they do to the embeddings, for the start of a run. */
+  public String describe() {
+    return "%d (ids %d to %d); embeddings %s"
+        .formatted(
+            newIds.size(),
+            Collections.min(newIds),
+            Collections.max(newIds),
+            rows == rowsBefore
+                ? "have room for them"
+                : "grow from %d to %d rows".formatted(rowsBefore, rows));
   }
 }

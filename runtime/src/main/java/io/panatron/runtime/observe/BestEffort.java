@@ -38,10 +38,21 @@ public final class BestEffort {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       fail(e);
-    } catch (Exception | LinkageError e) {
-      // A LinkageError is a Java without a part, such as one without java.desktop.
+    } catch (Exception e) {
+      fail(e);
+    } catch (Error e) {
+      if (!isLackOfAPart(e)) {
+        throw e;
+      }
       fail(e);
     }
+  }
+
+  /** A Java without a part, such as one without java.desktop, or a display that cannot be had. */
+  private static boolean isLackOfAPart(Error error) {
+    // By name, since naming the class would load AWT before the first step.
+    return error instanceof LinkageError
+        || error.getClass().getName().equals("java.awt.AWTError");
   }
 
   private void fail(Throwable cause) {

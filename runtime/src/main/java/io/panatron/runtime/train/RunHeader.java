@@ -3,7 +3,6 @@ package io.panatron.runtime.train;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
-import io.panatron.runtime.model.VocabularyGrowth;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.Locale;
@@ -49,17 +48,7 @@ final class RunHeader {
             inputs.template().description(),
             config.arguments().text("loss_scale")));
     if (!inputs.vocabulary().isNone()) {
-      VocabularyGrowth vocabulary = inputs.vocabulary();
-      say.accept(
-          String.format(
-              Locale.ROOT,
-              "New tokens        %d: %s; embeddings %s",
-              vocabulary.newIds().size(),
-              inputs.tokenizer().addedTokens().ids(),
-              vocabulary.rows() == vocabulary.rowsBefore()
-                  ? "have room for them"
-                  : "grow from %d to %d rows"
-                      .formatted(vocabulary.rowsBefore(), vocabulary.rows())));
+      say.accept("New tokens        " + inputs.vocabulary().describe());
     }
     inputs.data().notes().forEach(say);
     inputs.data().dropped().describe().forEach(say);

@@ -1,6 +1,7 @@
 package io.panatron.runtime.observe;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -24,6 +25,25 @@ class BestEffortTest {
     assertThat(said)
         .containsExactly(
             "Plots are no longer drawn (IOException: No space left on device); the run goes on.");
+  }
+
+  @Test
+  void aDisplayThatCannotBeHadIsAFailureToo() {
+    effort.run(() -> {
+      throw new java.awt.AWTError("no display");
+    });
+
+    assertThat(said).singleElement().asString().contains("AWTError: no display");
+  }
+
+  @Test
+  void anOtherErrorIsNobodysEffort() {
+    assertThatThrownBy(() ->
+            effort.run(() -> {
+              throw new AssertionError("wrong");
+            }))
+        .isInstanceOf(AssertionError.class);
+    assertThat(said).isEmpty();
   }
 
   @Test

@@ -116,6 +116,19 @@ class GenerateCommandTest {
     assertThat(cleared).isEqualTo(one + one);
   }
 
+  @Test
+  void aReaderThatWentAwayEndsTheProgramAsABrokenPipeWould() throws Exception {
+    Process process =
+        start(
+            arguments(
+                Golden.open("qwen3"), "--temperature", "0.8", "--n", "500", "--prompt", "one"),
+            Map.of());
+    try (InputStream output = process.getInputStream()) {
+      assertThat(output.read()).isEqualTo('{');
+    }
+    assertThat(process.waitFor()).isEqualTo(128 + 13);
+  }
+
   private static List<String> arguments(Golden golden, String... more) {
     List<String> arguments =
         new ArrayList<>(
@@ -142,15 +155,7 @@ class GenerateCommandTest {
   /** Runs the program as a user does, with what the user types, and returns what it prints. */
   private static String run(List<String> arguments, String typed, Map<String, String> environment)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    command.addAll(arguments);
-    ProcessBuilder builder = new ProcessBuilder(command).redirectError(Redirect.INHERIT);
-    builder.environment().putAll(environment);
-    Process process = builder.start();
+    Process process = start(arguments, environment);
     try (OutputStream input = process.getOutputStream()) {
       input.write(typed.getBytes(StandardCharsets.UTF_8));
     }
@@ -159,6 +164,19 @@ class GenerateCommandTest {
       assertThat(process.waitFor()).isZero();
       return text;
     }
+  }
+
+  private static Process start(List<String> arguments, Map<String, String> environment)
+      throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    command.addAll(arguments);
+    ProcessBuilder builder = new ProcessBuilder(command).redirectError(Redirect.INHERIT);
+    builder.environment().putAll(environment);
+    return builder.start();
   }
 
   private static JsonNode parse(String line) {

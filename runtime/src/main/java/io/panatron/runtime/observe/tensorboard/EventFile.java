@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * One event file under {@code runs/}, which TensorBoard follows while it grows.
@@ -22,6 +23,7 @@ import java.util.Map;
  */
 public final class EventFile implements AutoCloseable {
   private static final Duration LONGEST_WAIT = Duration.ofSeconds(5);
+  private static final String PREFIX = "events.out.tfevents.";
   private static final Path HOST_NAME = Path.of("/proc/sys/kernel/hostname");
 
   private final InstantSource clock;
@@ -42,26 +44,35 @@ public final class EventFile implements AutoCloseable {
    * Creates a new file in a folder, which is made where missing.
    *
    * @param doneSteps steps of earlier runs that this one continues; what other files in the folder
-   *     say about later steps no longer counts
+   *     say about later steps, or about any if it continues none, no longer counts
    * @param queueSize values that may wait to be written
    */
   public static EventFile create(Path folder, long doneSteps, int queueSize, InstantSource clock)
       throws IOException {
     Files.createDirectories(folder);
+    boolean used = isUsed(folder);
     EventFile events = new EventFile(open(folder, clock.instant()), queueSize, clock);
     events.add(EventMessages.fileVersion(events.wallTime()), 0);
-    if (doneSteps > 0) {
-      events.add(EventMessages.sessionStart(events.wallTime(), doneSteps + 1), 0);
+    if (doneSteps > 0 || used) {
+      long first = doneSteps == 0 ? 0 : doneSteps + 1;
+      events.add(EventMessages.sessionStart(events.wallTime(), first), 0);
     }
     events.flush();
     return events;
   }
 
+  private static boolean isUsed(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.anyMatch(file -> String.valueOf(file.getFileName()).startsWith(PREFIX));
+    }
+  }
+
   /** Readers take the files of a folder in the order of their names, so time comes first. */
   private static FileChannel open(Path folder, Instant now) throws IOException {
     String name =
-        "events.out.tfevents.%010d.%s.%d."
-            .formatted(now.getEpochSecond(), hostName(), ProcessHandle.current().pid());
+        PREFIX
+            + "%010d.%s.%d."
+                .formatted(now.getEpochSecond(), hostName(), ProcessHandle.current().pid());
     int number = 0;
     while (true) {
       try {

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 /** Requests and answers in JSON to one server. */
 final class JsonHttp implements AutoCloseable {
   static final ObjectMapper JSON = new ObjectMapper();
+  private static final int CONTENT_TOO_LARGE = 413;
   private static final Duration TIMEOUT = Duration.ofSeconds(20);
   private static final int SHOWN_ANSWER = 200;
 
@@ -72,6 +73,7 @@ final class JsonHttp implements AutoCloseable {
    * One request.
    *
    * @return the answer; missing if it is empty or not JSON
+   * @throws TooLargeException for status 413
    * @throws RefusedException for a status that a second try will not change
    * @throws IOException if there was no answer, or the server has trouble
    */
@@ -94,6 +96,9 @@ final class JsonHttp implements AutoCloseable {
     }
     String problem =
         "%s%s answers %d: %s".formatted(base, path, status, shortened(response.body()));
+    if (status == CONTENT_TOO_LARGE) {
+      throw new TooLargeException(problem);
+    }
     if (status / 100 == 4 && status != 408 && status != 429) {
       throw new RefusedException(problem);
     }

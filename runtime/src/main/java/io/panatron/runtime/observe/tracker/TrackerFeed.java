@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
@@ -18,12 +17,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * Sends log rows to a tracker from a thread of its own, so that no network holds up a step.
  *
- * <p>Rows that could not be sent wait for the next try. The first failure is said; a server that
- * refuses ends the reporting, anything else ends with what is still unsent when the run does.
+ * <p>Rows go in batches, which become smaller where a server finds them too large. Those that could
+ * not be sent wait for the next try. The first failure is said; a server that refuses ends the
+ * reporting, after which rows are only counted, anything else ends with what is still unsent when
+ * the run does.
  */
 public final class TrackerFeed implements RowListener {
   /** Rows that wait while a server is away; the oldest are lost beyond that. */
   private static final int MOST_WAITING = 10_000;
+
+  /** Rows of one request: some hundred kilobytes. */
+  static final int LARGEST_BATCH = 500;
 
   private static final Duration HEARTBEAT = Duration.ofSeconds(30);
 
@@ -41,6 +45,7 @@ public final class TrackerFeed implements RowListener {
   private boolean opened;
   private boolean complained;
   private long lost;
+  private int batch = LARGEST_BATCH;
 
   /** Makes a tracker; called once, in the thread that sends. */
   interface Connection {
@@ -66,6 +71,7 @@ public final class TrackerFeed implements RowListener {
     lock.lock();
     try {
       if (over) {
+        lost++;
         return;
       }
       if (waiting.size() == MOST_WAITING) {
@@ -105,10 +111,9 @@ public final class TrackerFeed implements RowListener {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (!waiting.isEmpty() || lost > 0) {
+    if (lost > 0) {
       say.accept(
-          "%d log rows did not reach the tracker; logging.jsonl has them."
-              .formatted(waiting.size() + lost));
+          "%d log rows did not reach the tracker; logging.jsonl has them.".formatted(lost));
     }
   }
 
@@ -126,6 +131,8 @@ public final class TrackerFeed implements RowListener {
       complain("the run ended before the server answered");
     } catch (IOException | RuntimeException e) {
       complain(String.valueOf(e.getMessage()));
+    } finally {
+      stop();
     }
   }
 
@@ -150,19 +157,20 @@ public final class TrackerFeed implements RowListener {
     }
   }
 
-  /** Sends all rows that wait; false if they still do. */
+  /** Sends all rows that wait; false if some still do. */
   private boolean attempt(Tracker tracker) throws InterruptedException {
-    List<TrackerRow> rows = snapshot();
     try {
       if (!opened) {
         say.accept("Reporting to      " + tracker.open());
         opened = true;
       }
+      List<TrackerRow> rows = first();
       if (rows.isEmpty()) {
         tracker.heartbeat();
-      } else {
-        tracker.send(rows);
-        remove(rows);
+      }
+      while (!rows.isEmpty()) {
+        send(tracker, rows);
+        rows = first();
       }
       return true;
     } catch (RefusedException e) {
@@ -176,10 +184,25 @@ public final class TrackerFeed implements RowListener {
     }
   }
 
-  private List<TrackerRow> snapshot() {
+  /** Sends rows, or makes the next batch smaller. */
+  private void send(Tracker tracker, List<TrackerRow> rows)
+      throws IOException, InterruptedException {
+    try {
+      tracker.send(rows);
+      remove(rows);
+    } catch (TooLargeException e) {
+      if (rows.size() == 1) {
+        throw new RefusedException(String.valueOf(e.getMessage()));
+      }
+      batch = rows.size() / 2;
+    }
+  }
+
+  /** The first rows that wait, a batch at most. */
+  private List<TrackerRow> first() {
     lock.lock();
     try {
-      return new ArrayList<>(waiting);
+      return waiting.stream().limit(batch).toList();
     } finally {
       lock.unlock();
     }
@@ -204,6 +227,8 @@ public final class TrackerFeed implements RowListener {
     lock.lock();
     try {
       over = true;
+      lost += waiting.size();
+      waiting.clear();
     } finally {
       lock.unlock();
     }

@@ -33,6 +33,8 @@ const figures = [
 
 const number = (value) => (value === undefined || value === null ? "–" : Number(value).toLocaleString("en", { maximumFractionDigits: 1 }));
 
+const time = (instant) => `${String(instant).slice(0, 19).replace("T", " ")} UTC`;
+
 function heading() {
   const title = several ? `${runs.length} training runs` : `Training run ${runs[0].name}`;
   document.title = title;
@@ -41,9 +43,9 @@ function heading() {
   place("subtitle").textContent = several
     ? runs.map((run) => run.name).join(", ")
     : model
-      ? `${model.architecture}, ${number(model.parameters)} parameters, ${model.dtype}, on ${runs[0].facts.device}, started ${runs[0].facts.started.slice(0, 19).replace("T", " ")} UTC`
+      ? [model.architecture, `${number(model.parameters)} parameters`, model.dtype, runs[0].facts.device && `on ${runs[0].facts.device}`, runs[0].facts.started && `started ${time(runs[0].facts.started)}`].filter(Boolean).join(", ")
       : "";
-  place("footer").textContent = `Made by Panatron, ${report.made.slice(0, 19).replace("T", " ")} UTC.`;
+  place("footer").textContent = `Made by Panatron, ${time(report.made)}.`;
 }
 
 function summary() {

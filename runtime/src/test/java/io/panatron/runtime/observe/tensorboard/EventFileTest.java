@@ -106,6 +106,15 @@ class EventFileTest {
   }
 
   @Test
+  void aFreshRunInAUsedFolderReplacesAllSteps() throws IOException {
+    writeSteps(0, 1, 7, 1.0);
+    writeSteps(0, 1, 2, 2.0);
+
+    assertThat(EventFolder.read(folder).scalars().get("train/loss"))
+        .isEqualTo(Map.of(1L, 2f, 2L, 2f));
+  }
+
+  @Test
   void valuesWaitUntilTheQueueIsFull() throws IOException {
     try (EventFile events = EventFile.create(folder, 0, 3, CLOCK)) {
       events.scalars(1, Map.of("a", 1.0));

@@ -17,6 +17,7 @@ class TrackerFeedTest {
 
   private final List<String> said = new CopyOnWriteArrayList<>();
   private final FakeTracker tracker = new FakeTracker();
+  private final CountDownLatch sent = new CountDownLatch(1);
 
   /** Keeps what it gets; the first {@code failures} calls that open or send fail. */
   private static final class FakeTracker implements Tracker {
@@ -24,8 +25,11 @@ class TrackerFeedTest {
     private final List<Boolean> ends = new CopyOnWriteArrayList<>();
     private final CountDownLatch failed = new CountDownLatch(1);
     private final CountDownLatch fourRows = new CountDownLatch(4);
+    private final CountDownLatch closed = new CountDownLatch(1);
     private int failures;
     private boolean refuses;
+    private int mostAtOnce = Integer.MAX_VALUE;
+    private final List<Integer> batches = new CopyOnWriteArrayList<>();
 
     @Override
     public String open() throws IOException {
@@ -36,6 +40,10 @@ class TrackerFeedTest {
     @Override
     public void send(List<TrackerRow> rows) throws IOException {
       fail();
+      if (rows.size() > mostAtOnce) {
+        throw new TooLargeException("it answers 413");
+      }
+      batches.add(rows.size());
       for (TrackerRow row : rows) {
         iterations.add(row.iteration());
         fourRows.countDown();
@@ -62,7 +70,9 @@ class TrackerFeedTest {
     }
 
     @Override
-    public void close() {}
+    public void close() {
+      closed.countDown();
+    }
   }
 
   private TrackerFeed feed(TrackerFeed.Connection connection, Duration patience) {
@@ -102,6 +112,71 @@ class TrackerFeedTest {
         .containsExactly(
             "The tracker cannot be reached (it answers 503); the run goes on.",
             "Reporting to      http://tracker/run");
+  }
+
+  @Test
+  void rowsGoInBoundedBatches() {
+    TrackerFeed feed = feed(waitingFor(3000), PATIENCE);
+    rows(feed, 1, 3000);
+    sent.countDown();
+    feed.close(true);
+
+    assertThat(tracker.iterations).hasSize(3000).isSorted().doesNotHaveDuplicates();
+    assertThat(tracker.batches).hasSize(6).containsOnly(TrackerFeed.LARGEST_BATCH);
+  }
+
+  @Test
+  void aServerThatTakesLessGetsSmallerBatches() {
+    tracker.mostAtOnce = 70;
+    TrackerFeed feed = feed(waitingFor(200), PATIENCE);
+    rows(feed, 1, 200);
+    sent.countDown();
+    feed.close(true);
+
+    assertThat(tracker.iterations).hasSize(200).isSorted().doesNotHaveDuplicates();
+    assertThat(tracker.batches).containsExactly(50, 50, 50, 50);
+    assertThat(said).containsExactly("Reporting to      http://tracker/run");
+  }
+
+  @Test
+  void aRowThatIsTooLargeAloneEndsTheReporting() {
+    tracker.mostAtOnce = 0;
+    TrackerFeed feed = feed(waitingFor(4), PATIENCE);
+    rows(feed, 1, 4);
+    sent.countDown();
+    feed.close(true);
+
+    assertThat(said)
+        .containsExactly(
+            "Reporting to      http://tracker/run",
+            "The tracker refuses the run (it answers 413); the run goes on.",
+            "4 log rows did not reach the tracker; logging.jsonl has them.");
+  }
+
+  @Test
+  void rowsAfterTheEndOfTheReportingAreCountedAndNotKept() throws InterruptedException {
+    tracker.refuses = true;
+    TrackerFeed feed = feed(() -> tracker, PATIENCE);
+    rows(feed, 1, 1);
+    assertThat(tracker.closed.await(60, TimeUnit.SECONDS)).isTrue();
+    rows(feed, 2, 20_000);
+    feed.close(true);
+
+    assertThat(said)
+        .last()
+        .isEqualTo("20000 log rows did not reach the tracker; logging.jsonl has them.");
+  }
+
+  /** Connects when all rows are there. */
+  private TrackerFeed.Connection waitingFor(int rows) {
+    return () -> {
+      try {
+        sent.await();
+      } catch (InterruptedException e) {
+        throw new IOException("interrupted before there were " + rows + " rows", e);
+      }
+      return tracker;
+    };
   }
 
   @Test
