@@ -46,7 +46,8 @@ final class RunHeader {
             config.data().rows().reading().packing() == null ? "samples" : "packs of samples",
             inputs.positions(),
             inputs.template().description(),
-            config.arguments().text("loss_scale")));
+            config.arguments().text("loss_scale")
+                + (config.arguments().flag("enable_dft_loss") ? " by DFT" : "")));
     if (!inputs.vocabulary().isNone()) {
       say.accept("New tokens        " + inputs.vocabulary().describe());
     }

@@ -90,6 +90,9 @@ class DataFormatTest {
     assertThat(rows(gzip("a.json.gz", list))).hasSize(2);
     assertThat(rows(write("b.json", "{\"a\": 1}\n{\"a\":\n2}")))
         .containsExactly("1 {\"a\":1}", "2 {\"a\":2}");
+    assertThat(rows(write("c.json", "\ufeff[{\"a\": 1}]"))).containsExactly("1 {\"a\":1}");
+    assertThat(rows(write("c.txt", "\ufeffone\ntwo")))
+        .containsExactly("1 {\"text\":\"one\"}", "2 {\"text\":\"two\"}");
     assertThat(rows(write("c.json", "[]"))).isEmpty();
     assertThat(rows(write("d.json", ""))).isEmpty();
   }
