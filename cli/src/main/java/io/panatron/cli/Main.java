@@ -9,8 +9,8 @@ import java.util.List;
 
 /**
  * Where the program starts: runs the command that the user typed and exits with its status, which
- * is 0 when all went well, 2 for a mistake in what the user gave, 141 where the reader of the output
- * went away, and 1 for a fault of the program.
+ * is 0 when all went well, 2 for a mistake in what the user gave, 141 where the reader of the
+ * output went away, and 1 for a fault of the program.
  */
 public final class Main {
   private Main() {}

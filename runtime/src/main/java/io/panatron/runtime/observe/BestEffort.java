@@ -51,8 +51,7 @@ public final class BestEffort {
   /** A Java without a part, such as one without java.desktop, or a display that cannot be had. */
   private static boolean isLackOfAPart(Error error) {
     // By name, since naming the class would load AWT before the first step.
-    return error instanceof LinkageError
-        || error.getClass().getName().equals("java.awt.AWTError");
+    return error instanceof LinkageError || error.getClass().getName().equals("java.awt.AWTError");
   }
 
   private void fail(Throwable cause) {

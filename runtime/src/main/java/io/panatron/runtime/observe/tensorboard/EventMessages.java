@@ -42,7 +42,8 @@ final class EventMessages {
   }
 
   /**
-   * The start of a run in a folder that was used before: readers forget what earlier files say about this step and later.
+   * The start of a run in a folder that was used before: readers forget what earlier files say
+   * about this step and later.
    */
   static byte[] sessionStart(double wallTime, long firstStep) {
     return event(wallTime, firstStep)

@@ -112,8 +112,7 @@ public final class TrackerFeed implements RowListener {
       Thread.currentThread().interrupt();
     }
     if (lost > 0) {
-      say.accept(
-          "%d log rows did not reach the tracker; logging.jsonl has them.".formatted(lost));
+      say.accept("%d log rows did not reach the tracker; logging.jsonl has them.".formatted(lost));
     }
   }
 
