@@ -11,7 +11,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.OptionalLong;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -24,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Whatever instant the writer dies at, the last good checkpoint is found. */
 class CheckpointCrashTest {
   /** With this interval the checkpoint of iteration 10 is deleted once that of 20 is written. */
-  private static final OptionalLong RETAIN = OptionalLong.of(20);
+  private static final Retention RETAIN = Retention.atMultiplesOf(20);
 
   private static final int MORE_THAN_ALL_STEPS = 10_000;
 
@@ -169,7 +168,7 @@ class CheckpointCrashTest {
             good.optimizer(),
             good.trainerState(),
             good.argsJson());
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       assertThatThrownBy(() -> store.save(bad))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("tensor x delivered 4 bytes, but its shape [2] needs 8");

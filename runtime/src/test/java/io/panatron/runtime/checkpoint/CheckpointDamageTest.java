@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -27,7 +26,7 @@ class CheckpointDamageTest {
   void saveTwoCheckpoints() throws IOException {
     ModelFolderFiles files = SmallCheckpoint.modelFiles(folder.resolve("model"));
     run = Files.createDirectory(folder.resolve("run"));
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       store.save(SmallCheckpoint.contents(files, 10));
       store.save(SmallCheckpoint.contents(files, 20));
     }
