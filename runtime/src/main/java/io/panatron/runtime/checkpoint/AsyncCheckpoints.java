@@ -87,7 +87,7 @@ public final class AsyncCheckpoints implements AutoCloseable {
     copying = copied;
     CompletableFuture<Path> written =
         copied
-            .thenApplyAsync(store::save, writer)
+            .thenApplyAsync(store::saveBesideTraining, writer)
             .whenComplete((folder, failure) -> free.addFirst(memory));
     saves.add(new Save(contents.iteration(), written));
   }

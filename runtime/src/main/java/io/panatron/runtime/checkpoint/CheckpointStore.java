@@ -154,6 +154,15 @@ public final class CheckpointStore implements AutoCloseable {
    *     nothing half-written is left
    */
   public Path save(CheckpointContents contents) {
+    return save(contents, false);
+  }
+
+  /** As {@link #save}, sparing the processor while training goes on. */
+  Path saveBesideTraining(CheckpointContents contents) {
+    return save(contents, true);
+  }
+
+  private Path save(CheckpointContents contents, boolean besideTraining) {
     long iteration = contents.iteration();
     Path target = runFolder.resolve(CheckpointLayout.name(iteration));
     Path temporary = CheckpointLayout.temporary(runFolder, iteration);
@@ -165,7 +174,9 @@ public final class CheckpointStore implements AutoCloseable {
           files,
           temporary,
           () -> {
-            writeFiles(contents, temporary, sequence);
+            writeFiles(contents, new ChecksummedFolder(files, temporary, besideTraining), sequence);
+            files.forceDirectory(temporary.resolve(CheckpointLayout.STATE));
+            files.forceDirectory(temporary);
             commit(temporary, target, iteration);
           });
       event.iteration = iteration;
@@ -179,9 +190,8 @@ public final class CheckpointStore implements AutoCloseable {
     }
   }
 
-  private void writeFiles(CheckpointContents contents, Path temporary, long sequence)
-      throws IOException {
-    ChecksummedFolder folder = new ChecksummedFolder(files, temporary);
+  private static void writeFiles(
+      CheckpointContents contents, ChecksummedFolder folder, long sequence) throws IOException {
     folder.write(CheckpointLayout.ARGS, contents.argsBytes());
     folder.write(CheckpointLayout.TRACKER, trackerBytes(contents.iteration()));
     contents.model().writeInto(folder);
@@ -192,8 +202,6 @@ public final class CheckpointStore implements AutoCloseable {
     CheckpointManifest manifest =
         new CheckpointManifest(contents.iteration(), sequence, folder.entries());
     folder.write(CheckpointManifest.FILE_NAME, manifest.toBytes());
-    files.forceDirectory(temporary.resolve(CheckpointLayout.STATE));
-    files.forceDirectory(temporary);
   }
 
   private static void writeTensors(

@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.config.ParsedArguments;
@@ -119,19 +120,10 @@ public record TrainingConfig(
   public static TrainingConfig of(ParsedArguments a) {
     Path load = a.pathOrNull("load");
     Path model = a.pathOrNull("model");
-    Resume resume =
-        load == null
-            ? null
-            : new Resume(
-                load,
-                a.flag("finetune"),
-                !a.flag("no_load_optim"),
-                !a.flag("no_load_rng"),
-                a.flag("exit_on_missing_checkpoint"));
     return new TrainingConfig(
         a,
         model == null && load != null ? load : a.path("model"),
-        resume,
+        resume(a),
         data(a),
         batches(a),
         new LearningRate(
@@ -146,6 +138,30 @@ public record TrainingConfig(
         a.wholeNumber("seed"),
         a.flag("check_memory"),
         a.flag("print_memory_plan"));
+  }
+
+  /**
+   * {@code --load}; or {@code --model}, where that is a checkpoint and the user asks for its state
+   * in so many words.
+   */
+  private static @Nullable Resume resume(ParsedArguments a) {
+    Path load = a.pathOrNull("load");
+    if (load == null && isAsked(a, "no_load_optim") && isAsked(a, "no_load_rng")) {
+      load = a.pathOrNull("model");
+      load = load != null && Checkpoint.isCheckpoint(load) ? load : null;
+    }
+    return load == null
+        ? null
+        : new Resume(
+            load,
+            a.flag("finetune"),
+            !a.flag("no_load_optim"),
+            !a.flag("no_load_rng"),
+            a.flag("exit_on_missing_checkpoint"));
+  }
+
+  private static boolean isAsked(ParsedArguments a, String notToLoad) {
+    return a.isGiven(notToLoad) && !a.flag(notToLoad);
   }
 
   private static Data data(ParsedArguments a) {

@@ -1,6 +1,7 @@
 package io.panatron.runtime.train;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
@@ -69,6 +70,7 @@ public final class TrainingSession {
     WatchSettings watch = WatchSettings.of(config.arguments(), environment);
     recoverSharedFolder();
     try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
+      refuseToReplaceItsSource(inputs);
       SaveSchedule saves = SaveSchedule.of(config, inputs);
       TrainerSettings settings = settings(inputs, saves);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
@@ -139,6 +141,22 @@ public final class TrainingSession {
       if (load.equals(saving.save().toAbsolutePath().normalize())) {
         CheckpointStore.open(load, Retention.ALL).close();
       }
+    }
+  }
+
+  /** A run that starts over would write its own iterations over the checkpoint it came from. */
+  private void refuseToReplaceItsSource(RunInputs inputs) {
+    Checkpoint source = inputs.checkpoint();
+    TrainingConfig.Checkpoints saving = config.checkpoints();
+    TrainingConfig.Resume resume = config.resume();
+    if (source == null || resume == null || !resume.finetune() || saving.addVersion()) {
+      return;
+    }
+    if (saving.save().toAbsolutePath().normalize().equals(source.folder().getParent())) {
+      throw new UserError(
+          ("--finetune true starts over at iteration 0 and would replace the checkpoints of --save %s,"
+                  + " which it loads from; give another --save, or --finetune false to continue")
+              .formatted(saving.save()));
     }
   }
 

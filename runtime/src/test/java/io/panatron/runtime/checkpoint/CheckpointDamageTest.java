@@ -48,7 +48,7 @@ class CheckpointDamageTest {
     Random random = new Random(SEED);
     List<Path> files = filesOf(20);
     assertThat(files).hasSizeGreaterThan(9);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 1000; i++) {
       Path file = files.get(i % files.size());
       byte[] bytes = Files.readAllBytes(file);
       byte[] flipped = bytes.clone();
@@ -66,6 +66,20 @@ class CheckpointDamageTest {
     }
     assertThat(open(run)).isEqualTo(20);
     assertThat(warnings).isEmpty();
+  }
+
+  @Test
+  void aFileCutAnywhereIsDetected() throws IOException {
+    Random random = new Random(SEED);
+    List<Path> files = filesOf(20);
+    for (int i = 0; i < 200; i++) {
+      Path file = files.get(i % files.size());
+      byte[] bytes = Files.readAllBytes(file);
+      int length = random.nextInt(bytes.length);
+      Files.write(file, java.util.Arrays.copyOf(bytes, length));
+      assertThat(open(run)).as("seed %d, %s cut to %d bytes", SEED, file, length).isEqualTo(10);
+      Files.write(file, bytes);
+    }
   }
 
   @Test
