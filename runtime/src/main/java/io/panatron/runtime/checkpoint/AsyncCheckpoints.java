@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * ({@link #awaitCopied}). While one copy is written, a second can be taken; a third save waits for
  * the first to be on the disk. The memory of a copy is used again.
  *
- * <p>All methods are for the thread that trains. Source: DataStates-LLM (Maurya et al., HPDC 2024),
- * section 5, for copying while the state is immutable.
+ * <p>All methods are for the thread that trains. Source for copying while the state is immutable:
+ * Maurya et al., DataStates-LLM, HPDC 2024.
  */
 public final class AsyncCheckpoints implements AutoCloseable {
   private static final int COPIES = 2;
@@ -165,26 +165,23 @@ public final class AsyncCheckpoints implements AutoCloseable {
    */
   @Override
   public void close() {
-    try {
-      while (await() != null) {
-        // Each is waited for, so that a run that fails still leaves what it had begun to save.
+    RuntimeException first = null;
+    while (!saves.isEmpty()) {
+      try {
+        await();
+      } catch (RuntimeException failure) {
+        if (first == null) {
+          first = failure;
+        } else {
+          first.addSuppressed(failure);
+        }
       }
-    } finally {
-      copier.shutdown();
-      writer.shutdown();
-      awaitIdle();
     }
-  }
-
-  private void awaitIdle() {
-    for (int i = 0; i < COPIES; i++) {
-      takeFree().close();
-    }
-    try {
-      copier.awaitTermination(1, TimeUnit.DAYS);
-      writer.awaitTermination(1, TimeUnit.DAYS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    copier.close();
+    writer.close();
+    free.forEach(HostCopy::close);
+    if (first != null) {
+      throw first;
     }
   }
 }

@@ -63,12 +63,14 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.reporter = reporter;
     this.argsJson = argsJson;
     TrainingConfig.AsyncSave async = config.checkpoints().asyncSave();
-    background = async == null ? null : new AsyncCheckpoints(store, async.persistentWorker());
-    if (background != null) {
-      optimizer.beforeUpdate(this::awaitCopied);
-      if (async != null && async.persistentWorker()) {
-        background.prepare(contents(Progress.START));
-      }
+    if (async == null) {
+      background = null;
+      return;
+    }
+    background = new AsyncCheckpoints(store, async.persistentWorker());
+    optimizer.beforeUpdate(this::awaitCopied);
+    if (async.persistentWorker()) {
+      background.prepare(contents(Progress.START));
     }
   }
 

@@ -183,6 +183,19 @@ class AsyncCheckpointsTest {
     }
   }
 
+  @Test
+  void memoryThatCannotBeHadIsOneSentence() {
+    try (HostCopy memory = new HostCopy()) {
+      assertThatThrownBy(() -> memory.reserve(1L << 60))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("--async_save true")
+          .hasMessageContaining("cannot be had; free memory")
+          .message()
+          .doesNotContain("\n");
+      memory.reserve(100);
+    }
+  }
+
   private static MemorySegment place(TensorSource copied) throws IOException {
     PlaceOfBytes place = new PlaceOfBytes();
     copied.writeTo(place);

@@ -72,7 +72,8 @@ class AsyncSaveTest {
         TrainingCall.into(folder.resolve("run"))
             .with("save_interval", 4)
             .with("async_save", true)
-            .with("no_save_optim", true);
+            .with("no_save_optim", true)
+            .with("check_memory", true);
 
     List<RecordedEvent> events = recorded(call, folder.resolve("run.jfr"));
 
