@@ -2,6 +2,7 @@
 module io.panatron.runtime {
   requires transitive io.panatron.kernels;
   requires transitive jdk.jfr;
+  requires jdk.unsupported;
   requires transitive com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
   requires ai.djl.tokenizers;

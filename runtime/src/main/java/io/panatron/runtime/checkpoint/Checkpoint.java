@@ -41,9 +41,28 @@ public final class Checkpoint {
    * @throws UserError where there is no checkpoint, or none that is good
    */
   public static Checkpoint open(Path load, Consumer<String> warnings) {
+    Checkpoint found = find(load, warnings);
+    if (found == null) {
+      throw missing(load);
+    }
+    return found;
+  }
+
+  /** Whether a folder holds a checkpoint itself, good or not. */
+  public static boolean isCheckpoint(Path folder) {
+    return Files.exists(folder.resolve(CheckpointManifest.FILE_NAME));
+  }
+
+  /**
+   * As {@link #open}, but null where there is none at all. Damaged ones are no reason to start
+   * afresh.
+   *
+   * @throws UserError where there are checkpoints, but none that is good
+   */
+  public static @Nullable Checkpoint find(Path load, Consumer<String> warnings) {
     Path folder = load.toAbsolutePath().normalize();
     if (!Files.isDirectory(folder)) {
-      throw new UserError("--load %s is not a folder.".formatted(load));
+      return null;
     }
     List<String> damages = new ArrayList<>();
     for (Path candidate : candidates(folder, damages)) {
@@ -58,13 +77,24 @@ public final class Checkpoint {
         damages.add(damage(candidate, e));
       }
     }
-    throw damages.isEmpty() ? noCheckpoint(folder) : noneGood(load, damages);
+    if (damages.isEmpty()) {
+      return null;
+    }
+    throw noneGood(load, damages);
+  }
+
+  /** What to say where {@link #find} found none. */
+  public static UserError missing(Path load) {
+    Path folder = load.toAbsolutePath().normalize();
+    return Files.isDirectory(folder)
+        ? noCheckpoint(folder)
+        : new UserError("--load %s is not a folder.".formatted(load));
   }
 
   /** The folders to try, the newest first; what already is known to be damaged goes to the list. */
   private static List<Path> candidates(Path folder, List<String> damages) {
     OptionalLong iteration = CheckpointLayout.iteration(folder);
-    boolean named = Files.exists(folder.resolve(CheckpointManifest.FILE_NAME));
+    boolean named = isCheckpoint(folder);
     try {
       if (iteration.isPresent()) {
         List<Path> candidates = new ArrayList<>(List.of(folder));

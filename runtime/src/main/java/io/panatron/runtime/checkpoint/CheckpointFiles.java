@@ -33,6 +33,14 @@ interface CheckpointFiles {
   /** Opens a new file; fails where it exists. */
   Output create(Path file) throws IOException;
 
+  /**
+   * As {@link #create}, for a large file that is written while training goes on: at the least cost
+   * for the processor rather than in the least time. It ends with {@link Output#force}.
+   */
+  default Output createBesideTraining(Path file) throws IOException {
+    return create(file);
+  }
+
   /** Renames atomically; a file at {@code to} is replaced, a folder there is an error. */
   void rename(Path from, Path to) throws IOException;
 
@@ -128,6 +136,12 @@ interface CheckpointFiles {
           channel.close();
         }
       };
+    }
+
+    @Override
+    public Output createBesideTraining(Path file) throws IOException {
+      Output direct = DirectOutput.create(file);
+      return direct == null ? create(file) : direct;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.panatron.runtime.checkpoint;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.observe.CheckpointEvent;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -11,11 +12,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Objects;
-import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Writes the checkpoints of one run folder so that at every instant the last good one can be found.
+ * One thread saves at a time.
  *
  * <p>A checkpoint is filled under a hidden name, every file flushed, the manifest last; then the
  * folder is flushed, renamed to {@code checkpoint-<iteration>}, and the run folder flushed. Only
@@ -25,14 +26,14 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CheckpointStore implements AutoCloseable {
   private final Path runFolder;
-  private final OptionalLong retainInterval;
+  private final Retention retention;
   private final CheckpointFiles files;
   private final FileChannel lock;
 
   private CheckpointStore(
-      Path runFolder, OptionalLong retainInterval, CheckpointFiles files, FileChannel lock) {
+      Path runFolder, Retention retention, CheckpointFiles files, FileChannel lock) {
     this.runFolder = runFolder;
-    this.retainInterval = retainInterval;
+    this.retention = retention;
     this.files = files;
     this.lock = lock;
   }
@@ -42,22 +43,17 @@ public final class CheckpointStore implements AutoCloseable {
    * before loading from the same folder: clearing may give a checkpoint its name back.
    *
    * @param runFolder an existing folder
-   * @param retainInterval {@code --save_retain_interval}: checkpoints at other iterations are
-   *     deleted once a newer one is written; empty keeps all
+   * @param retention which older checkpoints stay once a newer one is written
    * @throws UserError where another process is writing there, or the disk refuses
    */
-  public static CheckpointStore open(Path runFolder, OptionalLong retainInterval) {
-    return open(runFolder, retainInterval, CheckpointFiles.SYSTEM);
+  public static CheckpointStore open(Path runFolder, Retention retention) {
+    return open(runFolder, retention, CheckpointFiles.SYSTEM);
   }
 
-  static CheckpointStore open(Path folder, OptionalLong retainInterval, CheckpointFiles files) {
-    if (retainInterval.isPresent() && retainInterval.getAsLong() <= 0) {
-      throw new UserError(
-          "--save_retain_interval %d must be positive.".formatted(retainInterval.getAsLong()));
-    }
+  static CheckpointStore open(Path folder, Retention retention, CheckpointFiles files) {
     Path runFolder = folder.toAbsolutePath().normalize();
     FileChannel lock = lock(runFolder);
-    CheckpointStore store = new CheckpointStore(runFolder, retainInterval, files, lock);
+    CheckpointStore store = new CheckpointStore(runFolder, retention, files, lock);
     boolean opened = false;
     try {
       store.clearLeftovers();
@@ -158,18 +154,35 @@ public final class CheckpointStore implements AutoCloseable {
    *     nothing half-written is left
    */
   public Path save(CheckpointContents contents) {
+    return save(contents, false);
+  }
+
+  /** As {@link #save}, sparing the processor while training goes on. */
+  Path saveBesideTraining(CheckpointContents contents) {
+    return save(contents, true);
+  }
+
+  private Path save(CheckpointContents contents, boolean besideTraining) {
     long iteration = contents.iteration();
     Path target = runFolder.resolve(CheckpointLayout.name(iteration));
     Path temporary = CheckpointLayout.temporary(runFolder, iteration);
     try {
+      CheckpointEvent event = new CheckpointEvent();
+      event.begin();
       long sequence = nextSequence();
       TemporaryFolder.fill(
           files,
           temporary,
           () -> {
-            writeFiles(contents, temporary, sequence);
+            writeFiles(contents, new ChecksummedFolder(files, temporary, besideTraining), sequence);
+            files.forceDirectory(temporary.resolve(CheckpointLayout.STATE));
+            files.forceDirectory(temporary);
             commit(temporary, target, iteration);
           });
+      event.iteration = iteration;
+      event.folder = target.toString();
+      event.bytes = contents.bytes();
+      event.commit();
       finish(iteration);
       return target;
     } catch (IOException e) {
@@ -177,9 +190,8 @@ public final class CheckpointStore implements AutoCloseable {
     }
   }
 
-  private void writeFiles(CheckpointContents contents, Path temporary, long sequence)
-      throws IOException {
-    ChecksummedFolder folder = new ChecksummedFolder(files, temporary);
+  private static void writeFiles(
+      CheckpointContents contents, ChecksummedFolder folder, long sequence) throws IOException {
     folder.write(CheckpointLayout.ARGS, contents.argsBytes());
     folder.write(CheckpointLayout.TRACKER, trackerBytes(contents.iteration()));
     contents.model().writeInto(folder);
@@ -190,8 +202,6 @@ public final class CheckpointStore implements AutoCloseable {
     CheckpointManifest manifest =
         new CheckpointManifest(contents.iteration(), sequence, folder.entries());
     folder.write(CheckpointManifest.FILE_NAME, manifest.toBytes());
-    files.forceDirectory(temporary.resolve(CheckpointLayout.STATE));
-    files.forceDirectory(temporary);
   }
 
   private static void writeTensors(
@@ -221,18 +231,29 @@ public final class CheckpointStore implements AutoCloseable {
     if (Files.exists(replaced)) {
       files.deleteTree(replaced);
     }
-    if (retainInterval.isEmpty()) {
-      return;
+    List<Long> superseded = retention.superseded(runFolder, iteration);
+    if (!superseded.isEmpty()) {
+      requireGood(runFolder.resolve(CheckpointLayout.name(iteration)));
     }
-    for (Path checkpoint : CheckpointLayout.checkpoints(runFolder)) {
-      long other = CheckpointLayout.iteration(checkpoint).orElseThrow();
-      if (other != iteration && other % retainInterval.getAsLong() != 0) {
-        Path deleted = CheckpointLayout.deleted(runFolder, other);
-        files.rename(checkpoint, deleted);
-        // Else a loss of power could bring the name back to a folder half deleted.
-        files.forceDirectory(runFolder);
-        files.deleteTree(deleted);
-      }
+    for (long other : superseded) {
+      Path deleted = CheckpointLayout.deleted(runFolder, other);
+      files.rename(runFolder.resolve(CheckpointLayout.name(other)), deleted);
+      // Else a loss of power could bring the name back to a folder half deleted.
+      files.forceDirectory(runFolder);
+      files.deleteTree(deleted);
+    }
+  }
+
+  /** Nothing is deleted in favour of a checkpoint that cannot be read back. */
+  private static void requireGood(Path checkpoint) {
+    try {
+      CheckpointManifest.read(checkpoint).verify(checkpoint);
+    } catch (DamagedCheckpointException e) {
+      throw new UserError(
+          "%s, just written, is damaged when read back (%s); check the disk (earlier checkpoints are"
+                  .formatted(checkpoint, e.getMessage())
+              + " untouched).",
+          e);
     }
   }
 

@@ -11,6 +11,7 @@ import java.util.List;
 final class ChecksummedFolder {
   private final CheckpointFiles files;
   private final Path folder;
+  private final boolean besideTraining;
   private final List<CheckpointManifest.Entry> entries = new ArrayList<>();
 
   /** Writes the content of one file. */
@@ -20,8 +21,17 @@ final class ChecksummedFolder {
   }
 
   ChecksummedFolder(CheckpointFiles files, Path folder) {
+    this(files, folder, false);
+  }
+
+  /**
+   * @param besideTraining whether training goes on meanwhile, see {@link
+   *     CheckpointFiles#createBesideTraining}
+   */
+  ChecksummedFolder(CheckpointFiles files, Path folder, boolean besideTraining) {
     this.files = files;
     this.folder = folder;
+    this.besideTraining = besideTraining;
   }
 
   void createSubfolder(String name) throws IOException {
@@ -29,13 +39,19 @@ final class ChecksummedFolder {
   }
 
   void write(String path, byte[] content) throws IOException {
-    write(path, out -> CheckpointFiles.writeFully(out, content));
+    write(
+        path, files.create(folder.resolve(path)), out -> CheckpointFiles.writeFully(out, content));
   }
 
   /** Creates a file ({@code path} with {@code /}), fills it and flushes it to the disk. */
   void write(String path, Content content) throws IOException {
+    Path file = folder.resolve(path);
+    write(path, besideTraining ? files.createBesideTraining(file) : files.create(file), content);
+  }
+
+  private void write(String path, CheckpointFiles.Output file, Content content) throws IOException {
     ChunkChecksums checksums = new ChunkChecksums();
-    try (CheckpointFiles.Output out = files.create(folder.resolve(path))) {
+    try (CheckpointFiles.Output out = file) {
       content.writeTo(new ChecksummingChannel(out, checksums));
       out.force();
     }

@@ -26,6 +26,17 @@ public final class TensorSource {
   public interface Writer {
     /** Writes exactly {@link TensorSource#byteSize()} bytes, little-endian and row-major. */
     void writeTo(WritableByteChannel out) throws IOException;
+
+    /** Copies the same bytes to memory of just that size. */
+    default void copyTo(MemorySegment target) throws IOException {
+      SegmentChannel channel = new SegmentChannel(target);
+      writeTo(channel);
+      if (channel.written() != target.byteSize()) {
+        throw new IllegalStateException(
+            "a tensor delivered %d bytes of its %d"
+                .formatted(channel.written(), target.byteSize()));
+      }
+    }
   }
 
   /**
@@ -72,6 +83,11 @@ public final class TensorSource {
 
   void writeTo(WritableByteChannel out) throws IOException {
     writer.writeTo(out);
+  }
+
+  /** Copies all bytes to memory of {@link #byteSize()} bytes. */
+  void copyTo(MemorySegment target) throws IOException {
+    writer.copyTo(target);
   }
 
   /**

@@ -21,6 +21,22 @@ final class ArgumentChecks {
     checkLength(arguments);
     checkRates(arguments);
     checkPrecision(arguments);
+    checkSaving(arguments);
+  }
+
+  private static void checkSaving(ParsedArguments a) {
+    refuse(
+        a.flag("use_persistent_ckpt_worker") && !a.flag("async_save"),
+        "--use_persistent_ckpt_worker true has no effect without --async_save true; add that or drop"
+            + " it.");
+    refuse(
+        a.integerOrNull("save_total_limit") != null && a.value("save_retain_interval") != null,
+        "--save_retain_interval and --save_total_limit are two ways to choose which checkpoints"
+            + " stay; keep one of them.");
+    refuse(
+        a.text("save_strategy").equals("epoch") && a.flag("streaming"),
+        "--save_strategy epoch needs to know how long an epoch is, which --streaming true leaves"
+            + " open; take --save_strategy steps with --save_interval.");
   }
 
   private static void checkSources(ParsedArguments a) {

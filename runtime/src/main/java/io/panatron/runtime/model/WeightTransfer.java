@@ -2,6 +2,7 @@ package io.panatron.runtime.model;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.Device;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
@@ -82,7 +83,7 @@ public final class WeightTransfer {
                 prefix + part.hfName(),
                 fileDtype(flat.dtype()),
                 layout.shape(part),
-                out -> download(rows, out)));
+                new DeviceRows(backend.device(), rows.reshape(rows.elements()))));
       }
     }
     return sources;
@@ -128,17 +129,26 @@ public final class WeightTransfer {
     scratch.release(staging);
   }
 
-  private void download(Tensor tensor, WritableByteChannel out) throws IOException {
-    Tensor flat = tensor.reshape(tensor.elements());
-    long chunk = CHUNK_BYTES / flat.dtype().bytes();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment host = arena.allocate(Math.min(CHUNK_BYTES, Math.max(flat.bytes(), 1)), 8);
-      for (long first = 0; first < flat.elements(); first += chunk) {
-        Tensor piece = flat.slice(first, Math.min(chunk, flat.elements() - first));
-        MemorySegment part = host.asSlice(0, piece.bytes());
-        backend.device().download(piece, part);
-        TensorSource.write(part, out);
+  /** The elements of a flat tensor, fetched from the device when they are asked for. */
+  private record DeviceRows(Device device, Tensor flat) implements TensorSource.Writer {
+    @Override
+    public void writeTo(WritableByteChannel out) throws IOException {
+      long chunk = CHUNK_BYTES / flat.dtype().bytes();
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment host = arena.allocate(Math.min(CHUNK_BYTES, Math.max(flat.bytes(), 1)), 8);
+        for (long first = 0; first < flat.elements(); first += chunk) {
+          Tensor piece = flat.slice(first, Math.min(chunk, flat.elements() - first));
+          MemorySegment part = host.asSlice(0, piece.bytes());
+          device.download(piece, part);
+          TensorSource.write(part, out);
+        }
       }
+    }
+
+    /** In one go, without the detour that a file needs. */
+    @Override
+    public void copyTo(MemorySegment target) {
+      device.download(flat, target);
     }
   }
 }

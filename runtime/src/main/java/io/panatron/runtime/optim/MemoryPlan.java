@@ -56,6 +56,17 @@ public record MemoryPlan(List<Entry> entries) {
     return entries.stream().mapToLong(Entry::bytes).sum();
   }
 
+  /** Bytes of what a checkpoint holds: all but the gradients, or the parameters alone. */
+  public long savedBytes(boolean withOptimizer) {
+    return entries.stream()
+        .filter(entry ->
+            withOptimizer
+                ? !entry.purpose().equals("gradients")
+                : entry.purpose().equals("parameters"))
+        .mapToLong(Entry::bytes)
+        .sum();
+  }
+
   /** One line for each purpose. */
   public List<String> summary() {
     List<String> lines = new ArrayList<>();

@@ -25,6 +25,7 @@ public final class Optimizer {
   private final ParameterStore store;
   private final Tensor mainParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
+  private Runnable beforeUpdate = () -> {};
   private long steps;
 
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
@@ -120,8 +121,17 @@ public final class Optimizer {
     return Math.min(1, settings.clipGrad() / (norm + 1e-6));
   }
 
+  /**
+   * Runs {@code wait} before each update changes anything. Between updates main parameters and
+   * moments stay as they are, so somebody may read them on another thread until then.
+   */
+  public void beforeUpdate(Runnable wait) {
+    beforeUpdate = wait;
+  }
+
   /** One update at {@code rate} with the gradients multiplied by {@code gradientScale}. */
   public void step(double rate, double gradientScale) {
+    beforeUpdate.run();
     steps++;
     long decayed = store.layout().decayedElements();
     update(rate, gradientScale, settings.weightDecay(), 0, decayed);

@@ -123,7 +123,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
 
   /** What a resumed run counts on is in the file when the checkpoint is. */
   @Override
-  public void onCheckpoint(Progress progress, Path checkpoint) {
+  public void onSave(Progress progress) {
     effort.run(() -> opened(progress.iteration()).flush());
   }
 

@@ -1,6 +1,7 @@
 package io.panatron.runtime.train;
 
 import io.panatron.kernels.Tensor;
+import io.panatron.runtime.checkpoint.AsyncCheckpoints;
 import io.panatron.runtime.checkpoint.CheckpointContents;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.HfModelFolder;
@@ -8,16 +9,20 @@ import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.Optimizer;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** Turns the state of a run into checkpoints. */
-final class CheckpointWriter implements CheckpointSink {
+/** Turns the state of a run into checkpoints, before the next step or while it runs. */
+final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of optimizer updates, which bias correction needs. */
   static final String OPTIMIZER_STEPS = "optimizer_steps";
 
@@ -35,6 +40,9 @@ final class CheckpointWriter implements CheckpointSink {
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
+  private final @Nullable AsyncCheckpoints background;
+  private final Deque<Progress> begun = new ArrayDeque<>();
+  private final List<Saved> saved = new ArrayList<>();
   private @Nullable Path lastFolder;
 
   CheckpointWriter(
@@ -54,10 +62,95 @@ final class CheckpointWriter implements CheckpointSink {
     this.transfer = transfer;
     this.reporter = reporter;
     this.argsJson = argsJson;
+    TrainingConfig.AsyncSave async = config.checkpoints().asyncSave();
+    if (async == null) {
+      background = null;
+      return;
+    }
+    background = new AsyncCheckpoints(store, async.persistentWorker());
+    optimizer.beforeUpdate(this::awaitCopied);
+    if (async.persistentWorker()) {
+      background.prepare(contents(Progress.START));
+    }
   }
 
   @Override
-  public Path save(Progress progress) {
+  public void save(Progress progress) {
+    CheckpointStallEvent stall = new CheckpointStallEvent();
+    stall.begin();
+    CheckpointContents contents = contents(progress);
+    if (background == null) {
+      add(progress, store.save(contents));
+    } else {
+      background.save(contents);
+      begun.add(progress);
+    }
+    end(stall, "save", progress.iteration());
+  }
+
+  private void add(Progress progress, Path folder) {
+    saved.add(new Saved(progress, folder));
+    lastFolder = folder;
+  }
+
+  /** The last save's tensors are about to change. */
+  private void awaitCopied() {
+    if (background == null || begun.isEmpty()) {
+      return;
+    }
+    CheckpointStallEvent stall = new CheckpointStallEvent();
+    stall.begin();
+    boolean late = !background.isCopied();
+    background.awaitCopied();
+    if (late) {
+      end(stall, "copy", begun.getLast().iteration());
+    }
+  }
+
+  private static void end(CheckpointStallEvent stall, String reason, long iteration) {
+    stall.reason = reason;
+    stall.iteration = iteration;
+    stall.commit();
+  }
+
+  @Override
+  public List<Saved> takeSaved() {
+    if (background != null) {
+      collect(background::poll);
+    }
+    List<Saved> taken = List.copyOf(saved);
+    saved.clear();
+    return taken;
+  }
+
+  @Override
+  public List<Saved> finish() {
+    if (background != null && !begun.isEmpty()) {
+      CheckpointStallEvent stall = new CheckpointStallEvent();
+      stall.begin();
+      long last = begun.getLast().iteration();
+      collect(background::await);
+      end(stall, "end", last);
+    }
+    return takeSaved();
+  }
+
+  private void collect(Supplier<AsyncCheckpoints.@Nullable Written> next) {
+    for (var written = next.get(); written != null; written = next.get()) {
+      add(begun.remove(), written.folder());
+    }
+  }
+
+  /** Waits for what is being written. */
+  @Override
+  public void close() {
+    if (background != null) {
+      optimizer.beforeUpdate(() -> {});
+      background.close();
+    }
+  }
+
+  private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
     Tensor values = model.store().values();
     HfModelFolder folder =
@@ -76,12 +169,8 @@ final class CheckpointWriter implements CheckpointSink {
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
     }
-    Path saved =
-        store.save(
-            new CheckpointContents(
-                progress.iteration(), folder, main, moments, state(progress), argsJson));
-    lastFolder = saved;
-    return saved;
+    return new CheckpointContents(
+        progress.iteration(), folder, main, moments, state(progress), argsJson);
   }
 
   /** The newest checkpoint of this run; null before the first. */

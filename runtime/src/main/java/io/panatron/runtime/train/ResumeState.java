@@ -5,6 +5,7 @@ import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.SafetensorsFile;
+import io.panatron.runtime.checkpoint.SafetensorsTensor;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
@@ -32,21 +33,22 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
   /**
    * Finds the checkpoint of {@code --load}.
    *
-   * @return null if there is none and {@code --exit_on_missing_checkpoint false} allows it
+   * @return null if there is none and {@code --exit_on_missing_checkpoint false} allows it; damaged
+   *     ones are an error nevertheless
    */
   static @Nullable Checkpoint open(
       TrainingConfig.Resume resume, TrainingConfig config, Consumer<String> say) {
-    try {
-      return Checkpoint.open(resume.load(), say);
-    } catch (UserError missing) {
+    Checkpoint found = Checkpoint.find(resume.load(), say);
+    if (found == null) {
+      UserError missing = Checkpoint.missing(resume.load());
       if (resume.required() || config.arguments().value("model") == null) {
         throw missing;
       }
       say.accept(
           missing.getMessage()
               + " Starting from --model instead, as --exit_on_missing_checkpoint false allows.");
-      return null;
     }
+    return found;
   }
 
   /** Restores the optimizer and says where to continue; the model's weights are loaded already. */
@@ -136,14 +138,16 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
     void loadMainParameters(boolean checkMemory) {
       try (Arena arena = Arena.ofConfined();
           MemoryScope scratch = rank.memory().scope("checkpoint loading", checkMemory)) {
-        SafetensorsFile file = checkpoint.openMainParameters(arena);
-        if (file == null) {
-          optimizer.adoptModelValues();
+        Tensor main = optimizer.mainParameters();
+        if (main == model.store().values()) {
           return;
         }
-        Tensor main = optimizer.mainParameters();
+        SafetensorsFile file = checkpoint.openMainParameters(arena);
+        // Without such a file the weights are all there is, and may be finer than the model's.
+        Map<String, SafetensorsTensor> exact =
+            file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
         optimizer.adoptModelValues();
-        transfer.load(file.tensors(), "", model.store(), main, scratch);
+        transfer.load(exact, "", model.store(), main, scratch);
         optimizer.publishMainParameters();
       }
     }
@@ -158,10 +162,23 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
                   + " holds no optimizer state (it was saved with --no_save_optim); add"
                   + " --no_load_optim true to continue with a fresh optimizer");
         }
+        requireSameOptimizer(file);
         optimizer
             .moments()
             .forEach((name, flat) ->
                 transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+      }
+    }
+
+    private void requireSameOptimizer(SafetensorsFile file) {
+      for (String moment : optimizer.moments().keySet()) {
+        if (file.tensors().keySet().stream().noneMatch(name -> name.startsWith(moment + "."))) {
+          throw new UserError(
+              ("%s holds the state of --optimizer %s, which has no %s; continue with that optimizer, or"
+                      + " add --no_load_optim true")
+                  .formatted(
+                      checkpoint.folder(), checkpoint.args().path("optimizer").asText(), moment));
+        }
       }
     }
   }

@@ -15,7 +15,11 @@ final class RunHeader {
   private RunHeader() {}
 
   static void print(
-      Consumer<String> say, TrainingConfig config, RankContext rank, RunInputs inputs) {
+      Consumer<String> say,
+      TrainingConfig config,
+      RankContext rank,
+      RunInputs inputs,
+      SaveSchedule saves) {
     ModelConfig model = inputs.model();
     TrainingConfig.Batches batches = config.batches();
     say.accept("Device            " + rank.backend().device().describe());
@@ -61,6 +65,9 @@ final class RunHeader {
             batches.globalBatchSize(),
             batches.microBatchSize(),
             config.data().paddingFree() ? "packed without padding" : "padded"));
+    TrainingConfig.Checkpoints saving = config.checkpoints();
+    boolean inBackground = saving.asyncSave() != null;
+    saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
     MemoryPlan plan =
         MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());
@@ -68,6 +75,13 @@ final class RunHeader {
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));
     plan.summary().forEach(line -> say.accept("  " + line));
+    if (inBackground) {
+      say.accept(
+          String.format(
+              Locale.ROOT,
+              "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
+              plan.savedBytes(saving.saveOptimizer()) / MIB));
+    }
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }

@@ -2,11 +2,9 @@ package io.panatron.runtime.train;
 
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.MicroBatch;
-import io.panatron.runtime.observe.CheckpointEvent;
 import io.panatron.runtime.observe.DataWaitEvent;
 import io.panatron.runtime.observe.StepEvent;
 import io.panatron.runtime.optim.LearningRateSchedule;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -60,6 +58,7 @@ public final class Trainer {
         break;
       }
       progress = after;
+      tell(checkpoints.takeSaved());
       long iteration = progress.iteration();
       boolean last = iteration == settings.trainIterations();
       if (evaluation != null && (last || iteration % settings.evalInterval() == 0)) {
@@ -81,6 +80,7 @@ public final class Trainer {
     if (savedAt != progress.iteration() && progress.iteration() > start.iteration()) {
       save(progress);
     }
+    tell(checkpoints.finish());
     return progress;
   }
 
@@ -132,12 +132,14 @@ public final class Trainer {
   }
 
   private void save(Progress progress) {
-    CheckpointEvent event = new CheckpointEvent();
-    event.begin();
-    Path folder = checkpoints.save(progress);
-    event.iteration = progress.iteration();
-    event.folder = folder.toString();
-    event.commit();
-    observer.onCheckpoint(progress, folder);
+    observer.onSave(progress);
+    checkpoints.save(progress);
+    tell(checkpoints.takeSaved());
+  }
+
+  private void tell(List<CheckpointSink.Saved> saved) {
+    for (CheckpointSink.Saved checkpoint : saved) {
+      observer.onCheckpoint(checkpoint.progress(), checkpoint.folder());
+    }
   }
 }

@@ -1,6 +1,8 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.HfModelFolder;
+import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.AddedTokens;
 import io.panatron.runtime.data.BatchSource;
@@ -16,6 +18,7 @@ import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -96,33 +99,34 @@ public record TrainingConfig(
       @Nullable Double warmupFraction,
       @Nullable Long decayIterations) {}
 
-  /** Where and when the run saves. */
+  /**
+   * Where and when the run saves.
+   *
+   * @param perEpoch whether the interval and that of {@code retention} count epochs
+   * @param asyncSave null where training waits for each checkpoint
+   */
   public record Checkpoints(
       Path save,
       boolean addVersion,
+      boolean perEpoch,
       long interval,
-      OptionalLong retainInterval,
+      Retention retention,
       boolean saveOptimizer,
       boolean saveRandomState,
-      long maxShardBytes) {}
+      long maxShardBytes,
+      @Nullable AsyncSave asyncSave) {}
+
+  /** Writing checkpoints in the background. */
+  public record AsyncSave(boolean persistentWorker) {}
 
   /** Reads the arguments of a training command. */
   public static TrainingConfig of(ParsedArguments a) {
     Path load = a.pathOrNull("load");
     Path model = a.pathOrNull("model");
-    Resume resume =
-        load == null
-            ? null
-            : new Resume(
-                load,
-                a.flag("finetune"),
-                !a.flag("no_load_optim"),
-                !a.flag("no_load_rng"),
-                a.flag("exit_on_missing_checkpoint"));
     return new TrainingConfig(
         a,
         model == null && load != null ? load : a.path("model"),
-        resume,
+        resume(a),
         data(a),
         batches(a),
         new LearningRate(
@@ -137,6 +141,30 @@ public record TrainingConfig(
         a.wholeNumber("seed"),
         a.flag("check_memory"),
         a.flag("print_memory_plan"));
+  }
+
+  /**
+   * {@code --load}; or {@code --model}, where that is a checkpoint and the user asks for its state
+   * in so many words.
+   */
+  private static @Nullable Resume resume(ParsedArguments a) {
+    Path load = a.pathOrNull("load");
+    if (load == null && isAsked(a, "no_load_optim") && isAsked(a, "no_load_rng")) {
+      load = a.pathOrNull("model");
+      load = load != null && Checkpoint.isCheckpoint(load) ? load : null;
+    }
+    return load == null
+        ? null
+        : new Resume(
+            load,
+            a.flag("finetune"),
+            !a.flag("no_load_optim"),
+            !a.flag("no_load_rng"),
+            a.flag("exit_on_missing_checkpoint"));
+  }
+
+  private static boolean isAsked(ParsedArguments a, String notToLoad) {
+    return a.isGiven(notToLoad) && !a.flag(notToLoad);
   }
 
   private static Data data(ParsedArguments a) {
@@ -201,7 +229,7 @@ public record TrainingConfig(
         a.integerOrNull("train_iters"),
         a.integerOrNull("max_epochs"),
         a.integer("eval_iters"),
-        a.wholeNumber("eval_interval"),
+        perEpoch(a) ? 1 : a.wholeNumber("eval_interval"),
         a.integer("log_interval"));
   }
 
@@ -219,16 +247,26 @@ public record TrainingConfig(
   }
 
   private static Checkpoints checkpoints(ParsedArguments a) {
+    Integer limit = a.integerOrNull("save_total_limit");
     return new Checkpoints(
         a.path("save"),
         a.flag("add_version"),
-        a.wholeNumber("save_interval"),
-        a.value("save_retain_interval") == null
-            ? OptionalLong.empty()
-            : OptionalLong.of(a.wholeNumber("save_retain_interval")),
+        perEpoch(a),
+        perEpoch(a) ? 1 : a.wholeNumber("save_interval"),
+        new Retention(
+            a.value("save_retain_interval") == null
+                ? OptionalLong.empty()
+                : OptionalLong.of(a.wholeNumber("save_retain_interval")),
+            limit == null ? OptionalInt.empty() : OptionalInt.of(limit),
+            null),
         !a.flag("no_save_optim"),
         !a.flag("no_save_rng"),
-        HfModelFolder.parseShardSize(a.text("max_shard_size")));
+        HfModelFolder.parseShardSize(a.text("max_shard_size")),
+        a.flag("async_save") ? new AsyncSave(a.flag("use_persistent_ckpt_worker")) : null);
+  }
+
+  private static boolean perEpoch(ParsedArguments a) {
+    return a.text("save_strategy").equals("epoch");
   }
 
   private static @Nullable String system(@Nullable String given) {

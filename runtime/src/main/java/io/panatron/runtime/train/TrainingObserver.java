@@ -25,7 +25,13 @@ public interface TrainingObserver {
   /** After an evaluation. */
   default void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {}
 
-  /** After a checkpoint was committed. */
+  /** Before a checkpoint is written: what it counts on must be on the disk when it is. */
+  default void onSave(Progress progress) {}
+
+  /**
+   * After a checkpoint was committed; with {@code --async_save} some steps later, between two
+   * steps.
+   */
   default void onCheckpoint(Progress progress, Path folder) {}
 
   /** One that tells several, in their order. */
@@ -44,6 +50,11 @@ public interface TrainingObserver {
       @Override
       public void onEvaluation(Progress progress, Evaluation.Result result, double seconds) {
         observers.forEach(observer -> observer.onEvaluation(progress, result, seconds));
+      }
+
+      @Override
+      public void onSave(Progress progress) {
+        observers.forEach(observer -> observer.onSave(progress));
       }
 
       @Override

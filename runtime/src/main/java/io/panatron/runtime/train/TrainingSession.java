@@ -2,7 +2,9 @@ package io.panatron.runtime.train;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.autograd.TokenLoss;
+import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
+import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
 import io.panatron.runtime.data.BatchSampler;
@@ -69,9 +71,11 @@ public final class TrainingSession {
     WatchSettings watch = WatchSettings.of(config.arguments(), environment);
     recoverSharedFolder();
     try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
-      TrainerSettings settings = settings(inputs);
+      refuseToReplaceItsSource(inputs);
+      SaveSchedule saves = SaveSchedule.of(config, inputs);
+      TrainerSettings settings = settings(inputs, saves);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
-      RunHeader.print(this::say, config, rank, inputs);
+      RunHeader.print(this::say, config, rank, inputs, saves);
       try (LoadedModel model =
           LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs), inputs.vocabulary())) {
         if (model.initialized()) {
@@ -86,25 +90,25 @@ public final class TrainingSession {
         Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
         say("Run folder        " + folder);
         Progress start = resumed.progress();
-        try (CheckpointStore store = CheckpointStore.open(folder, saving.retainInterval());
+        try (CheckpointStore store = CheckpointStore.open(folder, saves.retention());
             RunLog log = new RunLog(folder.resolve("logging.jsonl"));
             ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
             Watching watching =
                 new Watching(
                     watch, config, rank, inputs, settings, optimizer, folder, log, display);
-            BatchSource batches = trainingBatches(inputs, start)) {
+            BatchSource batches = trainingBatches(inputs, start);
+            CheckpointWriter writer =
+                new CheckpointWriter(
+                    store,
+                    config,
+                    inputs,
+                    model,
+                    optimizer,
+                    transfer,
+                    watching.reporter(),
+                    writeArguments(folder, inputs))) {
           watching.reporter().restoreWindow(resumed.windowSums());
-          CheckpointWriter writer =
-              new CheckpointWriter(
-                  store,
-                  config,
-                  inputs,
-                  model,
-                  optimizer,
-                  transfer,
-                  watching.reporter(),
-                  writeArguments(folder, inputs));
           Trainer trainer =
               new Trainer(
                   settings,
@@ -137,8 +141,24 @@ public final class TrainingSession {
     if (resume != null && !saving.addVersion() && Files.isDirectory(resume.load())) {
       Path load = resume.load().toAbsolutePath().normalize();
       if (load.equals(saving.save().toAbsolutePath().normalize())) {
-        CheckpointStore.open(load, saving.retainInterval()).close();
+        CheckpointStore.open(load, Retention.ALL).close();
       }
+    }
+  }
+
+  /** A run that starts over would write its own iterations over the checkpoint it came from. */
+  private void refuseToReplaceItsSource(RunInputs inputs) {
+    Checkpoint source = inputs.checkpoint();
+    TrainingConfig.Checkpoints saving = config.checkpoints();
+    TrainingConfig.Resume resume = config.resume();
+    if (source == null || resume == null || !resume.finetune() || saving.addVersion()) {
+      return;
+    }
+    if (saving.save().toAbsolutePath().normalize().equals(source.folder().getParent())) {
+      throw new UserError(
+          ("--finetune true starts over at iteration 0 and would replace the checkpoints of --save %s,"
+                  + " which it loads from; give another --save, or --finetune false to continue")
+              .formatted(saving.save()));
     }
   }
 
@@ -146,9 +166,16 @@ public final class TrainingSession {
     try {
       return trainer.run(start);
     } catch (NonFiniteLossException e) {
+      String unwritten = "";
+      try {
+        writer.finish();
+      } catch (UserError failedSave) {
+        e.addSuppressed(failedSave);
+        unwritten = "; besides, " + failedSave.getMessage();
+      }
       Path last = writer.lastFolder();
       throw new UserError(
-          e.getMessage() + (last == null ? "" : "; the last checkpoint is " + last), e);
+          e.getMessage() + (last == null ? "" : "; the last checkpoint is " + last) + unwritten, e);
     }
   }
 
@@ -171,15 +198,15 @@ public final class TrainingSession {
         inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory());
   }
 
-  private TrainerSettings settings(RunInputs inputs) {
+  private TrainerSettings settings(RunInputs inputs, SaveSchedule saves) {
     TrainingConfig.Batches batches = config.batches();
     return new TrainerSettings(
         inputs.plan().trainIters(),
         batches.globalBatchSize() / batches.microBatchSize(),
         batches.globalBatchSize(),
         batches.logInterval(),
-        config.checkpoints().interval(),
-        batches.evalInterval());
+        saves.saveInterval(),
+        saves.evalInterval());
   }
 
   private BatchSource trainingBatches(RunInputs inputs, Progress start) {
@@ -232,8 +259,7 @@ public final class TrainingSession {
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          config
-              .arguments()
+          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),

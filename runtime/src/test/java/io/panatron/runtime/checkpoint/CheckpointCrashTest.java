@@ -11,7 +11,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.OptionalLong;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,8 +22,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever instant the writer dies at, the last good checkpoint is found. */
 class CheckpointCrashTest {
-  /** With this interval the checkpoint of iteration 10 is deleted once that of 20 is written. */
-  private static final OptionalLong RETAIN = OptionalLong.of(20);
+  /** With either the checkpoint of iteration 10 is deleted once that of 20 is written. */
+  private static final Retention RETAIN = Retention.atMultiplesOf(20);
+
+  private static final Retention NEWEST = Retention.newest(1);
 
   private static final int MORE_THAN_ALL_STEPS = 10_000;
 
@@ -45,17 +46,26 @@ class CheckpointCrashTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"20, false", "20, true", "10, false", "10, true"})
-  void theLastGoodCheckpointIsFoundAfterACrashBeforeAnyStep(long iteration, boolean powerLoss)
-      throws IOException {
+  @CsvSource({
+    "20, false, false",
+    "20, true, false",
+    "10, false, false",
+    "10, true, false",
+    "20, false, true",
+    "20, true, true",
+    "10, true, true"
+  })
+  void theLastGoodCheckpointIsFoundAfterACrashBeforeAnyStep(
+      long iteration, boolean powerLoss, boolean limited) throws IOException {
+    Retention retention = limited ? NEWEST : RETAIN;
     TreeSet<Long> found = new TreeSet<>();
     for (int step = 0; step < MORE_THAN_ALL_STEPS; step++) {
       Path run = Files.createDirectory(folder.resolve("run" + step));
-      boolean crashed = crashWhileSaving(run, iteration, step, powerLoss);
+      boolean crashed = crashWhileSaving(run, retention, iteration, step, powerLoss);
       long mark = openMark(run);
       found.add(mark);
       assertThat(mark).isIn(crashed ? new Long[] {10L, 99L} : new Long[] {99L});
-      try (CheckpointStore store = CheckpointStore.open(run, RETAIN, new FaultyFiles())) {
+      try (CheckpointStore store = CheckpointStore.open(run, retention, new FaultyFiles())) {
         assertThat(SmallCheckpoint.hidden(run)).as("left after a crash at step %d", step).isEmpty();
         assertThat(openMark(run)).isEqualTo(mark);
         if (step % GO_ON_EVERY == 0) {
@@ -74,10 +84,11 @@ class CheckpointCrashTest {
   }
 
   /** Saves iteration 10, then {@code iteration} with mark 99 and dies before that step. */
-  private boolean crashWhileSaving(Path run, long iteration, int step, boolean powerLoss)
+  private boolean crashWhileSaving(
+      Path run, Retention retention, long iteration, int step, boolean powerLoss)
       throws IOException {
     FaultyFiles disk = new FaultyFiles();
-    try (CheckpointStore store = CheckpointStore.open(run, RETAIN, disk)) {
+    try (CheckpointStore store = CheckpointStore.open(run, retention, disk)) {
       store.save(SmallCheckpoint.contents(files, 10));
       disk.crashAfter(step);
       store.save(SmallCheckpoint.contents(files, iteration, 99));
@@ -95,7 +106,7 @@ class CheckpointCrashTest {
     int clearings = 0;
     for (int step = 0; step < MORE_THAN_ALL_STEPS; step += GO_ON_EVERY - 1) {
       Path run = Files.createDirectory(folder.resolve("run" + step));
-      boolean crashed = crashWhileSaving(run, 10, step, false);
+      boolean crashed = crashWhileSaving(run, RETAIN, 10, step, false);
       long mark = openMark(run);
       for (int clearing = 0; clearing < MORE_THAN_ALL_STEPS; clearing++) {
         FaultyFiles disk = new FaultyFiles();
@@ -169,7 +180,7 @@ class CheckpointCrashTest {
             good.optimizer(),
             good.trainerState(),
             good.argsJson());
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       assertThatThrownBy(() -> store.save(bad))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("tensor x delivered 4 bytes, but its shape [2] needs 8");

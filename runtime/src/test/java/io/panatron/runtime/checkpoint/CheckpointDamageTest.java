@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -27,7 +26,7 @@ class CheckpointDamageTest {
   void saveTwoCheckpoints() throws IOException {
     ModelFolderFiles files = SmallCheckpoint.modelFiles(folder.resolve("model"));
     run = Files.createDirectory(folder.resolve("run"));
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       store.save(SmallCheckpoint.contents(files, 10));
       store.save(SmallCheckpoint.contents(files, 20));
     }
@@ -49,7 +48,7 @@ class CheckpointDamageTest {
     Random random = new Random(SEED);
     List<Path> files = filesOf(20);
     assertThat(files).hasSizeGreaterThan(9);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 1000; i++) {
       Path file = files.get(i % files.size());
       byte[] bytes = Files.readAllBytes(file);
       byte[] flipped = bytes.clone();
@@ -67,6 +66,20 @@ class CheckpointDamageTest {
     }
     assertThat(open(run)).isEqualTo(20);
     assertThat(warnings).isEmpty();
+  }
+
+  @Test
+  void aFileCutAnywhereIsDetected() throws IOException {
+    Random random = new Random(SEED);
+    List<Path> files = filesOf(20);
+    for (int i = 0; i < 200; i++) {
+      Path file = files.get(i % files.size());
+      byte[] bytes = Files.readAllBytes(file);
+      int length = random.nextInt(bytes.length);
+      Files.write(file, java.util.Arrays.copyOf(bytes, length));
+      assertThat(open(run)).as("seed %d, %s cut to %d bytes", SEED, file, length).isEqualTo(10);
+      Files.write(file, bytes);
+    }
   }
 
   @Test

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,7 +27,7 @@ class CheckpointStoreTest {
     run = Files.createDirectory(folder.resolve("run"));
   }
 
-  private void save(OptionalLong retain, long... iterations) {
+  private void save(Retention retain, long... iterations) {
     try (CheckpointStore store = CheckpointStore.open(run, retain)) {
       for (long iteration : iterations) {
         store.save(SmallCheckpoint.contents(files, iteration));
@@ -44,7 +43,7 @@ class CheckpointStoreTest {
 
   @Test
   void aCheckpointHoldsModelArgumentsTrackerStateAndManifest() throws IOException {
-    save(OptionalLong.empty(), 7);
+    save(Retention.ALL, 7);
     Path checkpoint = run.resolve("checkpoint-7");
     try (var list = Files.walk(checkpoint)) {
       assertThat(list.filter(Files::isRegularFile).map(p -> checkpoint.relativize(p).toString()))
@@ -68,7 +67,7 @@ class CheckpointStoreTest {
 
   @Test
   void theNewestOfARunFolderIsOpened() {
-    save(OptionalLong.empty(), 5, 10);
+    save(Retention.ALL, 5, 10);
     Checkpoint checkpoint = Checkpoint.open(run, warnings::add);
     assertThat(checkpoint.iteration()).isEqualTo(10);
     assertThat(SmallCheckpoint.mark(checkpoint)).isEqualTo(10);
@@ -78,14 +77,14 @@ class CheckpointStoreTest {
 
   @Test
   void theNewestIsTheOneWrittenLastAlsoAfterGoingBack() {
-    save(OptionalLong.empty(), 5, 10);
-    save(OptionalLong.empty(), 7);
+    save(Retention.ALL, 5, 10);
+    save(Retention.ALL, 7);
     assertThat(Checkpoint.open(run, warnings::add).iteration()).isEqualTo(7);
   }
 
   @Test
   void savingAnIterationAgainReplacesIt() {
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       store.save(SmallCheckpoint.contents(files, 5, 1));
       store.save(SmallCheckpoint.contents(files, 5, 2));
     }
@@ -94,7 +93,7 @@ class CheckpointStoreTest {
 
   @Test
   void onlyMultiplesOfTheRetainIntervalAndTheNewestAreKept() throws IOException {
-    save(OptionalLong.of(20), 10, 20, 30, 40, 50);
+    save(Retention.atMultiplesOf(20), 10, 20, 30, 40, 50);
     assertThat(names())
         .containsExactly(
             ".checkpoint-writer.lock",
@@ -106,13 +105,13 @@ class CheckpointStoreTest {
 
   @Test
   void withoutARetainIntervalAllAreKept() throws IOException {
-    save(OptionalLong.empty(), 1, 2, 3);
+    save(Retention.ALL, 1, 2, 3);
     assertThat(names()).contains("checkpoint-1", "checkpoint-2", "checkpoint-3");
   }
 
   @Test
   void aRetainIntervalOfZeroIsRefused() {
-    assertThatThrownBy(() -> CheckpointStore.open(run, OptionalLong.of(0)))
+    assertThatThrownBy(() -> CheckpointStore.open(run, Retention.atMultiplesOf(0)))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--save_retain_interval 0");
   }
@@ -130,7 +129,7 @@ class CheckpointStoreTest {
             Map.of(),
             state.sums(),
             state.counters());
-    try (CheckpointStore store = CheckpointStore.open(run, OptionalLong.empty())) {
+    try (CheckpointStore store = CheckpointStore.open(run, Retention.ALL)) {
       store.save(new CheckpointContents(5, all.model(), List.of(), List.of(), withoutRandom, "{}"));
     }
     Checkpoint checkpoint = Checkpoint.open(run.resolve("checkpoint-5"), warnings::add);
@@ -145,19 +144,19 @@ class CheckpointStoreTest {
   @Test
   void savingWorksWhenTheSourceModelIsGone() throws IOException {
     CheckpointFiles.SYSTEM.deleteTree(folder.resolve("model"));
-    save(OptionalLong.empty(), 5);
+    save(Retention.ALL, 5);
     assertThat(run.resolve("checkpoint-5/config.json")).exists();
   }
 
   @Test
   void twoWritersOfOneRunFolderAreRefused() {
-    try (CheckpointStore first = CheckpointStore.open(run, OptionalLong.empty())) {
-      assertThatThrownBy(() -> CheckpointStore.open(run, OptionalLong.empty()))
+    try (CheckpointStore first = CheckpointStore.open(run, Retention.ALL)) {
+      assertThatThrownBy(() -> CheckpointStore.open(run, Retention.ALL))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("Another run is writing its checkpoints to " + run);
       first.save(SmallCheckpoint.contents(files, 1));
     }
-    CheckpointStore.open(run, OptionalLong.empty()).close();
+    CheckpointStore.open(run, Retention.ALL).close();
   }
 
   @Test
@@ -169,7 +168,7 @@ class CheckpointStoreTest {
     Path outside = Files.createDirectory(folder.resolve("outside"));
     Files.writeString(outside.resolve("kept"), "");
     Files.createSymbolicLink(run.resolve(".checkpoint-9.tmp/link"), outside);
-    CheckpointStore.open(run, OptionalLong.empty()).close();
+    CheckpointStore.open(run, Retention.ALL).close();
     assertThat(names())
         .containsExactly(".checkpoint-notes", ".checkpoint-writer.lock", "checkpoint-1-merged");
     assertThat(outside.resolve("kept")).exists();
@@ -192,7 +191,7 @@ class CheckpointStoreTest {
 
   @Test
   void aCheckpointOfANewerVersionIsRefused() throws IOException {
-    save(OptionalLong.empty(), 5);
+    save(Retention.ALL, 5);
     Path state = run.resolve("checkpoint-5/state/trainer_state.json");
     String text = Files.readString(state);
     Files.writeString(state, text.replace("\"format_version\" : 1", "\"format_version\" : 2"));

@@ -154,7 +154,10 @@ class ParameterSetTest {
         "device=cuda                                    | what works is auto, cpu, reference",
         "tuner_type=lora                                | LoRA",
         "dataloader_type=external                       | is for --streaming true",
-        "save_total_limit=2                             | it counts checkpoints",
+        "save_total_limit=2 save_retain_interval=4      | keep one of them",
+        "use_persistent_ckpt_worker=true                | no effect without --async_save true",
+        "save_strategy=epoch streaming=true             | take --save_strategy steps",
+        "save_safetensors=false                         | nothing else could be written",
       })
   void contradictionsAreRefusedInOneSentence(String values, String reason) {
     GivenValue[] given =
@@ -181,6 +184,8 @@ class ParameterSetTest {
         "moe_router_bias_update_rate=0",
         "lr_decay_style=constant lr=1e-4 min_lr=1e-5",
         "device=reference deterministic_mode=true",
+        "async_save=true use_persistent_ckpt_worker=true",
+        "save_strategy=epoch save_retain_interval=2",
       })
   void agreeingValuesPass(String values) {
     GivenValue[] given =

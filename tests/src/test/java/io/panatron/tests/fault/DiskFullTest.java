@@ -8,13 +8,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A disk that fills up during a run; skipped where this process may not mount a small one. */
 class DiskFullTest {
-  @Test
-  void aFullDiskEndsTheRunAndKeepsTheCheckpointBefore(@TempDir Path folder)
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aFullDiskEndsTheRunAndKeepsTheCheckpointBefore(boolean async, @TempDir Path folder)
       throws IOException, InterruptedException {
     Path disk = Files.createDirectory(folder.resolve("disk"));
     // A checkpoint of the fixture takes 1.9 MB.
@@ -22,7 +24,8 @@ class DiskFullTest {
         command("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk.toString()),
         "mounting a small disk needs root");
     try {
-      TrainingCall call = TrainingCall.into(disk.resolve("run")).with("save_interval", 2);
+      TrainingCall call =
+          TrainingCall.into(disk.resolve("run")).with("save_interval", 2).with("async_save", async);
 
       InProcess.Result result = call.run();
 

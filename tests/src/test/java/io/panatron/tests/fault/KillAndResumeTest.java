@@ -39,6 +39,19 @@ class KillAndResumeTest {
   @Test
   void everyResumedRunEqualsAnUndisturbedOne(@TempDir(factory = BuildFolder.class) Path folder)
       throws IOException, InterruptedException {
+    killAndResume(folder, false);
+  }
+
+  /**
+   * The undisturbed run saves before its next step, so both ways of saving are compared as well.
+   */
+  @Test
+  void nothingIsLostWhereSavesGoOnBesideTraining(@TempDir(factory = BuildFolder.class) Path folder)
+      throws IOException, InterruptedException {
+    killAndResume(folder, true);
+  }
+
+  private void killAndResume(Path folder, boolean async) throws IOException, InterruptedException {
     int wanted = number("PANATRON_KILLS", 6);
     int wantedInside = Math.max(1, wanted * 2 / 5);
     int seed = number("PANATRON_KILL_SEED", 1);
@@ -52,7 +65,7 @@ class KillAndResumeTest {
 
     while (kills < wanted || insideSave < wantedInside) {
       rounds++;
-      TrainingCall call = call(model, folder.resolve("round-" + rounds));
+      TrainingCall call = call(model, folder.resolve("round-" + rounds)).with("async_save", async);
       Files.createDirectories(call.save());
       while ((kills < wanted || insideSave < wantedInside) && killed(call, folder, random)) {
         kills++;
@@ -66,7 +79,8 @@ class KillAndResumeTest {
 
     System.out.printf(
         Locale.ROOT,
-        "Kills: %d, of them %d inside a save, over %d runs of %d iterations (seed %d)%n",
+        "Kills%s: %d, of them %d inside a save, over %d runs of %d iterations (seed %d)%n",
+        async ? " with --async_save true" : "",
         kills,
         insideSave,
         rounds,

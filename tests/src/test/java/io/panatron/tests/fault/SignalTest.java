@@ -16,17 +16,35 @@ class SignalTest {
   @Test
   void aTerminatedRunSavesAndResumesToTheSameBits(@TempDir(factory = BuildFolder.class) Path folder)
       throws InterruptedException {
+    terminated(folder, false);
+  }
+
+  /** The signal comes while the first checkpoint is written: that one and one more are kept. */
+  @Test
+  void aRunTerminatedInsideAnAsynchronousSaveFinishesIt(
+      @TempDir(factory = BuildFolder.class) Path folder) throws InterruptedException {
+    terminated(folder, true);
+
+    assertThat(folder.resolve("run/checkpoint-20")).isDirectory();
+  }
+
+  private static void terminated(Path folder, boolean async) throws InterruptedException {
     // The rate of an iteration depends on none that follow, so that few of them need to be run.
     TrainingCall call =
         TrainingCall.into(folder.resolve("run"))
             .with("train_iters", ITERATIONS)
             .with("lr_decay_style", "constant")
-            .with("save_interval", ITERATIONS);
+            .with("save_interval", async ? 20 : ITERATIONS)
+            .with("async_save", async);
     String output;
     int status;
     try (TrainerProcess process = TrainerProcess.start(call, folder.resolve("output.txt"))) {
-      process.awaitFile("logging.jsonl"::equals);
-      process.awaitMillis(1000);
+      if (async) {
+        process.awaitFile(name -> name.endsWith(".tmp") && name.startsWith(".checkpoint"));
+      } else {
+        process.awaitFile("logging.jsonl"::equals);
+        process.awaitMillis(1000);
+      }
       process.terminate();
       status = process.awaitEnd();
       output = process.output();
@@ -38,6 +56,8 @@ class SignalTest {
     int stopped = rows.size();
     assertThat(stopped).isBetween(1, ITERATIONS - 1);
     assertThat(call.save().resolve("checkpoint-" + stopped)).isDirectory();
+    assertThat(Fixture.files(call.save()))
+        .noneMatch(file -> file.getFileName().toString().matches("\\..*\\.(tmp|old|deleted)"));
     int end = stopped + 3;
     TrainingCall rest =
         call.with("load", call.save())
