@@ -121,7 +121,17 @@ public final class OperationShapes {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    String operation = "addRmsNormForward";
+    addNormForward("addRmsNormForward", x, delta, weight, sum, y, rstd);
+  }
+
+  private void addNormForward(
+      String operation,
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
     DType compute = compute(operation, "x", x, 2);
     long tokens = x.shape().extent(0);
     long hidden = x.shape().extent(1);
@@ -148,7 +158,18 @@ public final class OperationShapes {
       @Nullable Tensor dSum,
       Tensor dx,
       Tensor dWeight) {
-    String operation = "addRmsNormBackward";
+    addNormBackward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
+  }
+
+  private void addNormBackward(
+      String operation,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight) {
     DType compute = compute(operation, "sum", sum, 2);
     long tokens = sum.shape().extent(0);
     long hidden = sum.shape().extent(1);
@@ -160,6 +181,34 @@ public final class OperationShapes {
     }
     matrix(operation, "dx", dx, compute, tokens, hidden);
     vector(operation, "dWeight", dWeight, compute.accumulator(), hidden);
+  }
+
+  // ---- residual addition and layer norm -------------------------------------------------------
+
+  public void addLayerNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      Tensor bias,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    addNormForward("addLayerNormForward", x, delta, weight, sum, y, rstd);
+    vector("addLayerNormForward", "bias", bias, x.dtype(), x.shape().extent(1));
+  }
+
+  public void addLayerNormBackward(
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight,
+      Tensor dBias) {
+    String operation = "addLayerNormBackward";
+    addNormBackward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
+    vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
   }
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
@@ -360,6 +409,19 @@ public final class OperationShapes {
           operation + ": gateUp " + gateUp + " has an odd number of columns");
     }
     matrix(operation, name, y, compute, tokens, columns / 2);
+  }
+
+  // ---- activation -------------------------------------------------------------------------------
+
+  public void activationForward(Tensor x, Tensor y) {
+    compute("activationForward", "x", x, 2);
+    like("activationForward", "y", y, x);
+  }
+
+  public void activationBackward(Tensor x, Tensor dy, Tensor dx) {
+    compute("activationBackward", "x", x, 2);
+    like("activationBackward", "dy", dy, x);
+    like("activationBackward", "dx", dx, x);
   }
 
   // ---- linear + cross-entropy -------------------------------------------------------------------

@@ -55,7 +55,9 @@ public record LoadedModel(
               + backend.device().describe());
     }
     try (Arena arena = Arena.ofConfined()) {
-      ModelWeights weights = ModelWeights.open(folder, arena);
+      ModelWeights weights =
+          ModelWeights.open(folder, arena)
+              .under(config.family().weights().base(), "lm_head.weight");
       if (!weights.isEmpty()) {
         weights.match(ParameterLayout.hfShapes(config), ParameterLayout.tiedHfNames(config));
       }

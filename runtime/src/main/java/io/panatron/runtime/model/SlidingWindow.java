@@ -29,7 +29,7 @@ public record SlidingWindow(int tokens, List<Boolean> layers) {
   /** The window of a configuration, or null where no layer has one. */
   static @Nullable SlidingWindow read(ConfigJson json, ModelFamily family, int numLayers) {
     return switch (family) {
-      case LLAMA -> null;
+      case LLAMA, GLM, ERNIE4_5, GPT2 -> null;
       case MISTRAL -> ofMistral(json, numLayers);
       case QWEN2, QWEN3 -> ofQwen(json, numLayers);
     };

@@ -14,6 +14,7 @@ import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.ModelFamily;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.LinkedHashMap;
@@ -67,6 +68,7 @@ record RunInputs(
               tokenizer,
               ZonedDateTime.now());
       DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
+      requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);
       RunInputs inputs =
           new RunInputs(
@@ -117,6 +119,16 @@ record RunInputs(
     }
   }
 
+  /** Rotary positions go on for ever, learned ones end. */
+  private static void requirePositions(int length, ModelConfig model) {
+    if (model.family().positions() == ModelFamily.PositionKind.LEARNED
+        && length > model.maxPositionEmbeddings()) {
+      throw new UserError(
+          "--max_length %d is more than the %d positions that the model has learned; lower it."
+              .formatted(length, model.maxPositionEmbeddings()));
+    }
+  }
+
   private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
     TrainingConfig.Batches batches = config.batches();
     IterationPlan.Request request =
@@ -143,7 +155,7 @@ record RunInputs(
     values.put("group_query_attention", model.numKeyValueHeads() > 1);
     values.put("kv_channels", (long) model.headDim());
     values.put("max_position_embeddings", (long) model.maxPositionEmbeddings());
-    values.put("norm_epsilon", model.rmsNormEps());
+    values.put("norm_epsilon", model.normEpsilon());
     values.put("qk_layernorm", model.qkNorm());
     values.put("untie_embeddings_and_output_weights", !model.tieWordEmbeddings());
     values.put("add_qkv_bias", model.qkvBias());

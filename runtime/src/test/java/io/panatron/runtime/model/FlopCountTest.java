@@ -34,7 +34,7 @@ class FlopCountTest {
             "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256
             """);
 
-    assertThat(llama.of(2 * 4096, 2.0 * 4096 * 4096)).isEqualTo(395_257_250_316_288.0);
+    assertThat(2 * llama.of(4096)).isEqualTo(395_257_250_316_288.0);
   }
 
   @Test
@@ -48,7 +48,7 @@ class FlopCountTest {
             "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 384
             """);
 
-    assertThat(qwen.of(300, 3 * 100.0 * 100)).isEqualTo(292_377_600.0);
+    assertThat(3 * qwen.of(100)).isEqualTo(292_377_600.0);
   }
 
   @Test
@@ -63,7 +63,6 @@ class FlopCountTest {
             """);
 
     // 6 layers * query width * the difference of the squares
-    assertThat(qwen.of(200, 200.0 * 200) - qwen.of(200, 2 * 100.0 * 100))
-        .isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
+    assertThat(qwen.of(200) - 2 * qwen.of(100)).isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
   }
 }

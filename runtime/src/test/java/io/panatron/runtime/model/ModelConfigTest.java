@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
+import io.panatron.runtime.nn.MlpActivation;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -68,6 +69,8 @@ class ModelConfigTest {
                 false,
                 false,
                 false,
+                new MlpActivation.Gated(),
+                16,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -98,6 +101,8 @@ class ModelConfigTest {
                 false,
                 false,
                 false,
+                new MlpActivation.Gated(),
+                12,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -129,6 +134,8 @@ class ModelConfigTest {
                 false,
                 false,
                 true,
+                new MlpActivation.Gated(),
+                16,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -154,7 +161,7 @@ class ModelConfigTest {
     assertThat(config.headDim()).isEqualTo(expected.get("head_dim").asInt(4096 / 32));
     assertThat(config.maxPositionEmbeddings())
         .isEqualTo(expected.get("max_position_embeddings").intValue());
-    assertThat(config.rmsNormEps()).isEqualTo(expected.get("rms_norm_eps").doubleValue());
+    assertThat(config.normEpsilon()).isEqualTo(expected.get("rms_norm_eps").doubleValue());
     assertThat(config.ropeTheta())
         .isEqualTo(expected.get("rope_parameters").get("rope_theta").doubleValue());
     assertThat(config.ropeScaling()).isNull();
