@@ -15,7 +15,7 @@ import java.util.Map;
  * the start of a run, so that saving works also when the folder they came from is gone by then.
  */
 public final class ModelFolderFiles {
-  static final String CONFIG = "config.json";
+  public static final String CONFIG = "config.json";
   private static final long MAX_CONFIG_BYTES = 16L << 20;
   private static final long MAX_FILE_BYTES = 512L << 20;
 
@@ -66,6 +66,16 @@ public final class ModelFolderFiles {
       }
     }
     return new ModelFolderFiles(config, others);
+  }
+
+  /** A copy of {@code config.json}. */
+  public ObjectNode config() {
+    return config.deepCopy();
+  }
+
+  /** The same files with another {@code config.json}. */
+  public ModelFolderFiles withConfig(ObjectNode changed) {
+    return new ModelFolderFiles(changed.deepCopy(), others);
   }
 
   /** {@code config.json} with the dtype keys set to the dtype the weights are saved in. */

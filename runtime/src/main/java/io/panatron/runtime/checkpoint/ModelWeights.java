@@ -205,11 +205,20 @@ public final class ModelWeights {
    *     their count)
    */
   public void match(Map<String, long[]> expected, Map<String, String> tied) {
+    match(expected, tied, "its config.json");
+  }
+
+  /**
+   * As {@link #match(Map, Map)}.
+   *
+   * @param source what says that these tensors are expected, for the message
+   */
+  public void match(Map<String, long[]> expected, Map<String, String> tied, String source) {
     WeightMismatch mismatch = WeightMismatch.between(tensors, expected, tied);
     if (!mismatch.isEmpty()) {
       throw new UserError(
-          "The weights in %s do not fit its config.json: %s."
-              .formatted(folder, mismatch.describe(LISTED)));
+          "The weights in %s do not fit %s: %s."
+              .formatted(folder, source, mismatch.describe(LISTED)));
     }
   }
 

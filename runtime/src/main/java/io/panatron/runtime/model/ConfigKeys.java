@@ -32,4 +32,14 @@ record ConfigKeys(
           "n_positions",
           "layer_norm_epsilon",
           "activation_function");
+
+  static final ConfigKeys STARCODER2 =
+      new ConfigKeys(
+          "hidden_size",
+          "intermediate_size",
+          "num_hidden_layers",
+          "num_attention_heads",
+          "max_position_embeddings",
+          "norm_epsilon",
+          "hidden_act");
 }

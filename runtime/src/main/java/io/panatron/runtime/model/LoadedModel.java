@@ -45,7 +45,17 @@ public record LoadedModel(
    * @throws UserError naming everything in the folder that does not fit
    */
   public static LoadedModel open(RankContext rank, Path folder, Options options) {
-    ModelConfig config = ModelConfig.read(folder);
+    return open(rank, folder, ModelConfig.read(folder), "its config.json", options);
+  }
+
+  /**
+   * As {@link #open(RankContext, Path, Options)} with a configuration that may differ from the
+   * folder's.
+   *
+   * @param source where the configuration comes from, for messages
+   */
+  public static LoadedModel open(
+      RankContext rank, Path folder, ModelConfig config, String source, Options options) {
     Backend backend = rank.backend();
     if (!backend.computesIn(options.dtype())) {
       throw new UserError(
@@ -59,7 +69,8 @@ public record LoadedModel(
           ModelWeights.open(folder, arena)
               .under(config.family().weights().base(), "lm_head.weight");
       if (!weights.isEmpty()) {
-        weights.match(ParameterLayout.hfShapes(config), ParameterLayout.tiedHfNames(config));
+        weights.match(
+            ParameterLayout.hfShapes(config), ParameterLayout.tiedHfNames(config), source);
       }
       LoadedModel model = allocate(rank, config, options, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {

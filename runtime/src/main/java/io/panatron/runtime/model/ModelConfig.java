@@ -1,5 +1,6 @@
 package io.panatron.runtime.model;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
@@ -132,7 +133,16 @@ public record ModelConfig(
           "%s does not exist; give a Hugging Face model folder, which holds a config.json."
               .formatted(file));
     }
-    return ModelConfigReader.read(file);
+    return ModelConfigReader.read(ConfigJson.read(file));
+  }
+
+  /**
+   * As {@link #read}, from a configuration that may differ from the file.
+   *
+   * @param file for messages
+   */
+  public static ModelConfig of(Path file, ObjectNode json) {
+    return ModelConfigReader.read(ConfigJson.of(file, json));
   }
 
   /** Query heads of one key-value head. */

@@ -5,7 +5,6 @@ import io.panatron.kernels.Activation;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import io.panatron.runtime.nn.MlpActivation;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -25,18 +24,17 @@ final class ModelConfigReader {
     this.keys = family.keys();
   }
 
-  static ModelConfig read(Path file) {
-    ConfigJson json = ConfigJson.read(file);
+  static ModelConfig read(ConfigJson json) {
     ModelConfigReader reader = new ModelConfigReader(json, family(json));
     try {
       return reader.read();
     } catch (IllegalArgumentException e) {
-      throw new UserError("%s: %s.".formatted(file, e.getMessage()), e);
+      throw json.error(String.valueOf(e.getMessage()), e);
     }
   }
 
   /** {@code model_type} decides, as in transformers; {@code architectures} must agree. */
-  private static ModelFamily family(ConfigJson json) {
+  static ModelFamily family(ConfigJson json) {
     String modelType = json.text("model_type");
     JsonNode architectures = json.get("architectures");
     String architecture = null;
@@ -98,7 +96,7 @@ final class ModelConfigReader {
         family == ModelFamily.QWEN3,
         activation(),
         rotates ? (int) (headDim * rope.partialFactor()) : 0,
-        json.real("initializer_range", 0.02),
+        json.real("initializer_range", family == ModelFamily.STARCODER2 ? 0.018042 : 0.02),
         dtype(),
         tokenId("bos_token_id", defaults.bosTokenId()),
         eosTokenIds(defaults.eosTokenIds()),
@@ -119,10 +117,14 @@ final class ModelConfigReader {
         boolean attention = json.flag("attention_bias", false);
         yield new Biases(attention, attention, false);
       }
-      case MISTRAL -> new Biases(false, false, false);
+      case MISTRAL, PHI3 -> new Biases(false, false, false);
       case GLM -> new Biases(json.flag("attention_bias", true), false, false);
       case ERNIE4_5 -> {
         boolean all = json.flag("use_bias", false);
+        yield new Biases(all, all, all);
+      }
+      case STARCODER2 -> {
+        boolean all = json.flag("use_bias", true);
         yield new Biases(all, all, all);
       }
       case GPT2 -> new Biases(true, true, true);
@@ -148,6 +150,7 @@ final class ModelConfigReader {
       }
       return new MlpActivation.Gated();
     }
+    // Both families without a gate assume the approximation by tanh.
     Activation function = name == null ? Activation.GELU_TANH : ActivationNames.of(name);
     if (function == null) {
       throw json.error(

@@ -1,5 +1,8 @@
 package io.panatron.runtime.model;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.panatron.runtime.UserError;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -45,7 +48,7 @@ public enum ModelFamily {
       "glm",
       new Traits(
           ConfigKeys.COMMON,
-          WeightNames.FUSED_GATE,
+          WeightNames.GLM,
           NormKind.RMS,
           true,
           PositionKind.INTERLEAVED_ROTARY),
@@ -91,6 +94,54 @@ public enum ModelFamily {
           1,
           List.of(2),
           0)),
+  /** Phi-3, 3.5 and 4; q, k and v in one matrix as gate and up are, heads rotated in part. */
+  PHI3(
+      "Phi3ForCausalLM",
+      "phi3",
+      new Traits(
+          ConfigKeys.COMMON, WeightNames.PHI3, NormKind.RMS, true, PositionKind.ROTARY),
+      new Defaults(
+          32_064,
+          3_072,
+          8_192,
+          32,
+          32,
+          null,
+          null,
+          4_096,
+          1e-5,
+          10_000,
+          1,
+          false,
+          1,
+          List.of(32_000),
+          32_000)),
+  /** StarCoder2; layer norms, biases everywhere, an MLP without a gate. */
+  STARCODER2(
+      "Starcoder2ForCausalLM",
+      "starcoder2",
+      new Traits(
+          ConfigKeys.STARCODER2,
+          WeightNames.STARCODER2,
+          NormKind.LAYER,
+          false,
+          PositionKind.ROTARY),
+      new Defaults(
+          49_152,
+          3_072,
+          12_288,
+          30,
+          24,
+          2,
+          null,
+          4_096,
+          1e-5,
+          10_000,
+          1,
+          true,
+          50_256,
+          List.of(50_256),
+          null)),
   /** GPT-2; learned positions, layer norms, biases everywhere, an MLP without a gate. */
   GPT2(
       "GPT2LMHeadModel",
@@ -228,6 +279,11 @@ public enum ModelFamily {
     return traits.gated;
   }
 
+  /** Whether {@code partial_rotary_factor} counts. */
+  public boolean rotatesInPart() {
+    return this == GLM || this == PHI3;
+  }
+
   ConfigKeys keys() {
     return traits.keys;
   }
@@ -238,6 +294,16 @@ public enum ModelFamily {
 
   Defaults defaults() {
     return defaults;
+  }
+
+  /**
+   * The family of a configuration.
+   *
+   * @param file for messages
+   * @throws UserError if it names none that the trainer knows
+   */
+  public static ModelFamily of(Path file, ObjectNode config) {
+    return ModelConfigReader.family(ConfigJson.of(file, config));
   }
 
   static @Nullable ModelFamily ofArchitecture(String architecture) {

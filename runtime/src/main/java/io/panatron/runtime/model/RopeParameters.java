@@ -31,6 +31,18 @@ record RopeParameters(double theta, @Nullable RopeScaling scaling, double partia
             ? family.defaults().ropeTheta()
             : thetaPlace.real("rope_theta", family.defaults().ropeTheta());
     String type = rope.text("rope_type");
+    if (family == ModelFamily.PHI3 && type != null) {
+      // Its configuration class reads two older names so, and knows no other scaling.
+      type = type.equals("su") || type.equals("yarn") ? "longrope" : type;
+      if (!type.equals("longrope") && !type.equals("default")) {
+        throw config.error(
+            "asks for rope type %s, which Phi3ForCausalLM does not follow; only longrope is"
+                .formatted(type));
+      }
+      if (type.equals("longrope") && config.get("original_max_position_embeddings") == null) {
+        throw config.error("has longrope scaling without its original_max_position_embeddings");
+      }
+    }
     if (type == null || type.equals("default")) {
       return new RopeParameters(theta, null, partial);
     }
@@ -44,7 +56,7 @@ record RopeParameters(double theta, @Nullable RopeScaling scaling, double partia
     double absent = family.defaults().partialRotaryFactor();
     ConfigJson place = rope.get(key) == null ? config : rope;
     double partial = place.get(key) == null ? absent : place.real(key, absent);
-    if (family == ModelFamily.GLM) {
+    if (family.rotatesInPart()) {
       ConfigRange.check(key, partial, 1e-3, 1);
     } else if (partial != 1) {
       throw config.error(

@@ -33,10 +33,18 @@ record WeightNames(
   private static final List<String> SEPARATE_QKV =
       List.of("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
 
-  static final WeightNames LLAMA = likeLlama(List.of("mlp.gate_proj", "mlp.up_proj"));
+  static final WeightNames LLAMA =
+      likeLlama(SEPARATE_QKV, List.of("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj");
 
   /** Llama's names, but gate and up in one matrix. */
-  static final WeightNames FUSED_GATE = likeLlama(List.of("mlp.gate_up_proj"));
+  static final WeightNames GLM =
+      likeLlama(SEPARATE_QKV, List.of("mlp.gate_up_proj"), "mlp.down_proj");
+
+  static final WeightNames PHI3 =
+      likeLlama(List.of("self_attn.qkv_proj"), List.of("mlp.gate_up_proj"), "mlp.down_proj");
+
+  static final WeightNames STARCODER2 =
+      likeLlama(SEPARATE_QKV, List.of("mlp.c_fc"), "mlp.c_proj");
 
   static final WeightNames GPT2 =
       new WeightNames(
@@ -53,18 +61,18 @@ record WeightNames(
           "ln_f",
           true);
 
-  private static WeightNames likeLlama(List<String> up) {
+  private static WeightNames likeLlama(List<String> qkv, List<String> up, String down) {
     return new WeightNames(
         "model.",
         "embed_tokens",
         "",
         "layers.",
         "input_layernorm",
-        SEPARATE_QKV,
+        qkv,
         "self_attn.o_proj",
         "post_attention_layernorm",
         up,
-        "mlp.down_proj",
+        down,
         "norm",
         false);
   }

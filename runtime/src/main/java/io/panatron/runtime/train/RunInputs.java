@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
@@ -17,8 +18,6 @@ import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param checkpoint what the run continues from, or null
  * @param modelFolder the checkpoint, or the folder of {@code --model}
+ * @param model what the saved config.json will say
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
  */
@@ -48,14 +48,13 @@ record RunInputs(
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
-    ModelConfig model = ModelConfig.read(folder);
-    config.arguments().requireAgreement(named(model));
-    WindowArguments.requireAgreement(
-        config.arguments().textOrNull("window_size"),
-        config.arguments().textOrNull("window_attn_skip_freq"),
-        model);
+    ModelFolderFiles read = ModelFolderFiles.read(folder);
+    ObjectNode effective = read.config();
+    ModelConfig model =
+        ModelArguments.apply(
+            config.arguments(), folder.resolve(ModelFolderFiles.CONFIG), effective);
     DType dtype = dtype(config.arguments(), model, backend);
-    ModelFolderFiles files = ModelFolderFiles.read(folder);
+    ModelFolderFiles files = read.withConfig(effective);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     DataPipeline data = null;
     boolean opened = false;
@@ -142,30 +141,6 @@ record RunInputs(
             batches.maxEpochs(),
             batches.evalIterations());
     return data.isStreamed() ? IterationPlan.ofStream(request) : IterationPlan.of(request);
-  }
-
-  /** What config.json says, under the names of the command line. */
-  private static Map<String, Object> named(ModelConfig model) {
-    Map<String, Object> values = new LinkedHashMap<>();
-    values.put("num_layers", (long) model.numLayers());
-    values.put("hidden_size", (long) model.hiddenSize());
-    values.put("ffn_hidden_size", (long) model.intermediateSize());
-    values.put("num_attention_heads", (long) model.numHeads());
-    values.put("num_query_groups", (long) model.numKeyValueHeads());
-    values.put("group_query_attention", model.numKeyValueHeads() > 1);
-    values.put("kv_channels", (long) model.headDim());
-    values.put("max_position_embeddings", (long) model.maxPositionEmbeddings());
-    values.put("norm_epsilon", model.normEpsilon());
-    values.put("qk_layernorm", model.qkNorm());
-    values.put("untie_embeddings_and_output_weights", !model.tieWordEmbeddings());
-    values.put("add_qkv_bias", model.qkvBias());
-    values.put("disable_bias_linear", !model.mlpBias());
-    values.put("padded_vocab_size", (long) model.vocabSize());
-    values.put("model_type", model.family().modelType());
-    if (model.ropeTheta() == Math.rint(model.ropeTheta())) {
-      values.put("rotary_base", (long) model.ropeTheta());
-    }
-    return values;
   }
 
   @Override

@@ -71,7 +71,7 @@ public final class TrainingSession {
       TrainerSettings settings = settings(inputs);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
       RunHeader.print(this::say, config, rank, inputs);
-      try (LoadedModel model = LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs))) {
+      try (LoadedModel model = openModel(inputs)) {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
@@ -155,9 +155,14 @@ public final class TrainingSession {
         rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
   }
 
-  private LoadedModel.Options modelOptions(RunInputs inputs) {
-    return new LoadedModel.Options(
-        inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory());
+  private LoadedModel openModel(RunInputs inputs) {
+    return LoadedModel.open(
+        rank,
+        inputs.modelFolder(),
+        inputs.model(),
+        ModelArguments.overrides(config.arguments()).source(),
+        new LoadedModel.Options(
+            inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory()));
   }
 
   private TrainerSettings settings(RunInputs inputs) {

@@ -65,4 +65,35 @@ class FlopCountTest {
     // 6 layers * query width * the difference of the squares
     assertThat(qwen.of(200) - 2 * qwen.of(100)).isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
   }
+
+  @Test
+  void aWindowLeavesOfTheSquareWhatItReaches() throws IOException {
+    FlopCount mistral =
+        count(
+            "MistralForCausalLM",
+            "mistral",
+            """
+            "hidden_size": 64, "intermediate_size": 104, "num_hidden_layers": 3,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 384,
+            "sliding_window": 30
+            """);
+
+    // Of 100 tokens the first 30 see a triangle, the others 30 tokens each.
+    double pairs = 30.0 * 30 / 2 + 70 * 30;
+    assertThat(mistral.of(100) - 100 * mistral.perToken()).isEqualTo(6.0 * 3 * 64 * 2 * pairs);
+    assertThat(mistral.of(30) - 30 * mistral.perToken()).isEqualTo(6.0 * 3 * 64 * 30 * 30);
+  }
+
+  @Test
+  void anMlpWithoutAGateHasTwoProjections() throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"),
+        """
+        {"model_type": "gpt2", "n_embd": 64, "n_inner": 100, "n_layer": 3, "n_head": 4,
+         "vocab_size": 384}
+        """);
+    FlopCount gpt2 = FlopCount.of(ModelConfig.read(folder));
+
+    assertThat(gpt2.perToken()).isEqualTo(6.0 * (3 * (4 * 64 * 64 + 2 * 64 * 100) + 64 * 384));
+  }
 }
