@@ -30,7 +30,7 @@ CASES = {
     "phi3, three quarters of a head": ("phi3", COMMON | dict(
         rope_parameters=PLAIN | {"partial_rotary_factor": 0.75})),
     "phi3, longrope and a window of 6": ("phi3", COMMON | dict(
-        sliding_window=6, original_max_position_embeddings=12, rope_parameters={
+        sliding_window=6, original_max_position_embeddings=4, rope_parameters={
             "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 1.0,
             "short_factor": [1.0, 1.1, 1.2, 1.3], "long_factor": [1.0, 2.0, 3.0, 4.0]})),
     "starcoder2": ("starcoder2", COMMON | dict(rope_parameters=PLAIN)),

@@ -121,33 +121,8 @@ public final class OperationShapes {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    addNormForward("addRmsNormForward", x, delta, weight, sum, y, rstd);
-  }
-
-  private void addNormForward(
-      String operation,
-      Tensor x,
-      @Nullable Tensor delta,
-      Tensor weight,
-      @Nullable Tensor sum,
-      Tensor y,
-      Tensor rstd) {
-    DType compute = compute(operation, "x", x, 2);
-    long tokens = x.shape().extent(0);
-    long hidden = x.shape().extent(1);
-    if ((delta == null) != (sum == null)) {
-      throw new IllegalArgumentException(
-          operation + ": delta is " + delta + " and sum is " + sum + "; give both or neither");
-    }
-    if (delta != null) {
-      matrix(operation, "delta", delta, compute, tokens, hidden);
-    }
-    if (sum != null) {
-      matrix(operation, "sum", sum, compute, tokens, hidden);
-    }
-    vector(operation, "weight", weight, compute, hidden);
-    matrix(operation, "y", y, compute, tokens, hidden);
-    vector(operation, "rstd", rstd, compute.accumulator(), tokens);
+    compute("addRmsNormForward", "x", x, 2);
+    NormShapes.forward("addRmsNormForward", x, delta, weight, sum, y, rstd);
   }
 
   public void addRmsNormBackward(
@@ -158,29 +133,8 @@ public final class OperationShapes {
       @Nullable Tensor dSum,
       Tensor dx,
       Tensor dWeight) {
-    addNormBackward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
-  }
-
-  private void addNormBackward(
-      String operation,
-      Tensor sum,
-      Tensor weight,
-      Tensor rstd,
-      Tensor dy,
-      @Nullable Tensor dSum,
-      Tensor dx,
-      Tensor dWeight) {
-    DType compute = compute(operation, "sum", sum, 2);
-    long tokens = sum.shape().extent(0);
-    long hidden = sum.shape().extent(1);
-    vector(operation, "weight", weight, compute, hidden);
-    vector(operation, "rstd", rstd, compute.accumulator(), tokens);
-    matrix(operation, "dy", dy, compute, tokens, hidden);
-    if (dSum != null) {
-      matrix(operation, "dSum", dSum, compute, tokens, hidden);
-    }
-    matrix(operation, "dx", dx, compute, tokens, hidden);
-    vector(operation, "dWeight", dWeight, compute.accumulator(), hidden);
+    compute("addRmsNormBackward", "sum", sum, 2);
+    NormShapes.backward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
   }
 
   // ---- residual addition and layer norm -------------------------------------------------------
@@ -193,7 +147,8 @@ public final class OperationShapes {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    addNormForward("addLayerNormForward", x, delta, weight, sum, y, rstd);
+    compute("addLayerNormForward", "x", x, 2);
+    NormShapes.forward("addLayerNormForward", x, delta, weight, sum, y, rstd);
     vector("addLayerNormForward", "bias", bias, x.dtype(), x.shape().extent(1));
   }
 
@@ -207,7 +162,8 @@ public final class OperationShapes {
       Tensor dWeight,
       Tensor dBias) {
     String operation = "addLayerNormBackward";
-    addNormBackward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
+    compute(operation, "sum", sum, 2);
+    NormShapes.backward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
     vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
   }
 

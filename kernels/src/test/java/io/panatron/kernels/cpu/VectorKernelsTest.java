@@ -237,8 +237,8 @@ final class VectorKernelsTest {
     Tensor dWeight = output(outputs, DType.F32, WIDTH);
     Tensor dBias = output(outputs, DType.F32, WIDTH);
     calls.add(() -> norm.addLayerNormForward(x, delta, weight, bias, 1e-6, sum, y, rstd));
-    calls.add(() ->
-        norm.addLayerNormBackward(scope, sum, weight, rstd, y, delta, dx, dWeight, dBias));
+    calls.add(
+        () -> norm.addLayerNormBackward(scope, sum, weight, rstd, y, delta, dx, dWeight, dBias));
     CpuActivation activations = new CpuActivation(pool);
     Tensor activated = output(outputs, dtype, TOKENS, WIDTH);
     Tensor slope = output(outputs, dtype, TOKENS, WIDTH);

@@ -15,7 +15,7 @@ import java.util.Map;
  * the start of a run, so that saving works also when the folder they came from is gone by then.
  */
 public final class ModelFolderFiles {
-  public static final String CONFIG = "config.json";
+  static final String CONFIG = "config.json";
   private static final long MAX_CONFIG_BYTES = 16L << 20;
   private static final long MAX_FILE_BYTES = 512L << 20;
 

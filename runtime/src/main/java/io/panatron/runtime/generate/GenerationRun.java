@@ -87,10 +87,9 @@ final class GenerationRun {
     while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
       Row row = waiting.getFirst();
       int length = prompts.get(row.prompt()).length;
-      // Behind a window a slot may have forgotten the prompt over its sample; then it is read again.
-      if (read != null
-          && read.prompt() == row.prompt()
-          && batch.holds(read.slot(), length)) {
+      // Behind a window a slot may have forgotten the prompt over its sample; then it is read
+      // again.
+      if (read != null && read.prompt() == row.prompt() && batch.holds(read.slot(), length)) {
         enter(waiting.removeFirst());
         batch.copy(read.slot(), row.slot(), length);
         System.arraycopy(read.logits(), 0, logits, 0, logits.length);

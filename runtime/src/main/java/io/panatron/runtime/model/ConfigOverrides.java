@@ -1,13 +1,16 @@
 package io.panatron.runtime.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.BoundedJson;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * {@link ModelConfig} that comes out with what was asked for.
  */
 public final class ConfigOverrides {
+  /** More are refused when the configuration is read. */
+  private static final int MOST_LAYERS = 10_000;
+
   private final Map<String, Object> given;
 
   /**
@@ -66,11 +72,28 @@ public final class ConfigOverrides {
 
   private void sizes(ObjectNode config, ConfigKeys keys) {
     whole(config, "num_layers", keys.numLayers());
+    layerTypes(config);
     whole(config, "hidden_size", keys.hiddenSize());
     whole(config, "ffn_hidden_size", keys.intermediateSize());
     whole(config, "num_attention_heads", keys.numHeads());
     whole(config, "max_position_embeddings", keys.maxPositions());
     whole(config, "padded_vocab_size", "vocab_size");
+  }
+
+  /** A list for each layer keeps its meaning where all its entries are the same. */
+  private void layerTypes(ObjectNode config) {
+    Long layers = (Long) given.get("num_layers");
+    if (layers == null || layers > MOST_LAYERS || !(config.get("layer_types") instanceof ArrayNode types)) {
+      return;
+    }
+    Set<JsonNode> kinds = new HashSet<>();
+    types.forEach(kinds::add);
+    if (kinds.size() == 1) {
+      ArrayNode changed = config.putArray("layer_types");
+      for (int layer = 0; layer < layers; layer++) {
+        changed.add(kinds.iterator().next());
+      }
+    }
   }
 
   private void whole(ObjectNode config, String parameter, String key) {
@@ -79,14 +102,15 @@ public final class ConfigOverrides {
       return;
     }
     if (value > Integer.MAX_VALUE) {
-      throw new UserError("--%s %d is more than any model has; lower it.".formatted(parameter, value));
+      throw new UserError(
+          "--%s %d is more than any model has; lower it.".formatted(parameter, value));
     }
     config.put(key, value.intValue());
   }
 
   /**
-   * Megatron tells biases of q, k and v from those of all projections; of the families here only GLM
-   * does, so that elsewhere the former alone can be taken away but not added.
+   * Megatron tells biases of q, k and v from those of all projections; of the families here only
+   * GLM does, so that elsewhere the former alone can be taken away but not added.
    */
   private void biases(ObjectNode config, ModelFamily family) {
     Boolean none = (Boolean) given.get("disable_bias_linear");

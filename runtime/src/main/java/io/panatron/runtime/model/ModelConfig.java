@@ -128,12 +128,27 @@ public record ModelConfig(
    */
   public static ModelConfig read(Path folderOrFile) {
     Path file = Files.isDirectory(folderOrFile) ? folderOrFile.resolve(FILE_NAME) : folderOrFile;
+    requireFile(file);
+    return ModelConfigReader.read(ConfigJson.read(file));
+  }
+
+  /**
+   * The configuration of a model folder.
+   *
+   * @throws UserError if there is none
+   */
+  public static Path file(Path folder) {
+    Path file = folder.resolve(FILE_NAME);
+    requireFile(Files.isDirectory(folder) ? file : folder);
+    return file;
+  }
+
+  private static void requireFile(Path file) {
     if (!Files.exists(file)) {
       throw new UserError(
           "%s does not exist; give a Hugging Face model folder, which holds a config.json."
               .formatted(file));
     }
-    return ModelConfigReader.read(ConfigJson.read(file));
   }
 
   /**

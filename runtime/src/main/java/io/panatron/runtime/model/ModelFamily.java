@@ -47,11 +47,7 @@ public enum ModelFamily {
       "GlmForCausalLM",
       "glm",
       new Traits(
-          ConfigKeys.COMMON,
-          WeightNames.GLM,
-          NormKind.RMS,
-          true,
-          PositionKind.INTERLEAVED_ROTARY),
+          ConfigKeys.COMMON, WeightNames.GLM, NormKind.RMS, true, PositionKind.INTERLEAVED_ROTARY),
       new Defaults(
           151_552,
           4_096,
@@ -98,8 +94,7 @@ public enum ModelFamily {
   PHI3(
       "Phi3ForCausalLM",
       "phi3",
-      new Traits(
-          ConfigKeys.COMMON, WeightNames.PHI3, NormKind.RMS, true, PositionKind.ROTARY),
+      new Traits(ConfigKeys.COMMON, WeightNames.PHI3, NormKind.RMS, true, PositionKind.ROTARY),
       new Defaults(
           32_064,
           3_072,

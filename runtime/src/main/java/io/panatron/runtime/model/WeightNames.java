@@ -43,8 +43,7 @@ record WeightNames(
   static final WeightNames PHI3 =
       likeLlama(List.of("self_attn.qkv_proj"), List.of("mlp.gate_up_proj"), "mlp.down_proj");
 
-  static final WeightNames STARCODER2 =
-      likeLlama(SEPARATE_QKV, List.of("mlp.c_fc"), "mlp.c_proj");
+  static final WeightNames STARCODER2 = likeLlama(SEPARATE_QKV, List.of("mlp.c_fc"), "mlp.c_proj");
 
   static final WeightNames GPT2 =
       new WeightNames(

@@ -3,8 +3,8 @@ package io.panatron.runtime.nn;
 import io.panatron.kernels.AttentionLayout;
 
 /**
- * Where a step finds the keys that its queries see through a window, for the sequences of the step in
- * their order.
+ * Where a step finds the keys that its queries see through a window, for the sequences of the step
+ * in their order.
  *
  * <p>Usually the new rows go behind the held ones, in the slots. A slot that has no room for them
  * first moves the last {@code window - 1} rows, all that a new query can see, to its start. If that
@@ -50,8 +50,7 @@ record WindowPlacement(
       keyStarts[i] = gathered ? next : Math.multiplyExact(slots[i], room);
       next = Math.addExact(next, keyLengths[i]);
     }
-    AttentionLayout layout =
-        new AttentionLayout(starts, keyStarts, keyLengths).withWindow(window);
+    AttentionLayout layout = new AttentionLayout(starts, keyStarts, keyLengths).withWindow(window);
     return new WindowPlacement(gathered, kept, dropped, layout, next);
   }
 

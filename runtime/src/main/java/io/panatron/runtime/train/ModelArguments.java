@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The parameters that describe a model, where they are given: they change what config.json says, and
- * those that it cannot say must be what the model's family has.
+ * The parameters that describe a model, where they are given: they change what config.json says,
+ * and those that it cannot say must be what the model's family has.
  */
 final class ModelArguments {
   private static final List<String> NAMES =

@@ -48,11 +48,11 @@ record RunInputs(
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
+    Path configFile = ModelConfig.file(folder);
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
     ModelConfig model =
-        ModelArguments.apply(
-            config.arguments(), folder.resolve(ModelFolderFiles.CONFIG), effective);
+        ModelArguments.apply(config.arguments(), configFile, effective);
     DType dtype = dtype(config.arguments(), model, backend);
     ModelFolderFiles files = read.withConfig(effective);
     HfTokenizer tokenizer = HfTokenizer.open(folder);

@@ -96,8 +96,7 @@ class KeyValueCacheTest {
     AttentionLayout all = cache.plan(slots, counts);
     try (MemoryScope stepScope = pool.scope("step", true)) {
       Tape tape = Tape.inference(backend, stepScope);
-      double[] rows =
-          fresh.stream().flatMapToDouble(v -> DoubleStream.of(v, -v)).toArray();
+      double[] rows = fresh.stream().flatMapToDouble(v -> DoubleStream.of(v, -v)).toArray();
       Tensor values =
           HostTransfer.upload(backend.device(), stepScope, "new", rows, DType.F64)
               .reshape(fresh.size(), 1, 2);

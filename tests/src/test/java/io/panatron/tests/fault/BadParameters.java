@@ -86,7 +86,7 @@ final class BadParameters {
         set("no norms of heads", "qk_layernorm", false, "--qk_layernorm false (it has true)"),
         set("a list as scaling", "rope_scaling", "[1]", "--rope_scaling", "JSON object"),
         set("an unknown scaling", "rope_scaling", "{\"rope_type\":\"ntk\"}", "rope type ntk"),
-        set("heads that do not divide", "num_query_groups", 4, "must be a multiple of", "4"),
+        set("groups that do not divide", "num_query_groups", 4, "must be a multiple of", "4"),
         BadInput.of(
             "no model",
             folder -> BadInput.good(folder).without("model"),

@@ -79,8 +79,7 @@ class ModelArgumentsTest {
     // Blanks keep the header's length.
     String renamed = names.replace("\"transformer.", "\"").stripTrailing();
     byte[] padded =
-        (renamed + " ".repeat(header - renamed.length()))
-            .getBytes(StandardCharsets.UTF_8);
+        (renamed + " ".repeat(header - renamed.length())).getBytes(StandardCharsets.UTF_8);
     System.arraycopy(padded, 0, weights, 8, header);
     Files.write(old.resolve("model.safetensors"), weights);
     Path again = train(golden, old, "again", 2);

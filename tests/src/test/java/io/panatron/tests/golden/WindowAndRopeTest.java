@@ -39,8 +39,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Random models of every family, with sliding windows, scaled and partial rotary positions, whose logits, losses and greedy
- * continuations transformers computed. Sequences of a case are packed into one micro-batch.
+ * Random models of every family, with sliding windows, scaled and partial rotary positions, whose
+ * logits, losses and greedy continuations transformers computed. Sequences of a case are packed
+ * into one micro-batch.
  */
 class WindowAndRopeTest {
   /** Transformers computes norms, cosines and sines in float32 even in a float64 model. */
