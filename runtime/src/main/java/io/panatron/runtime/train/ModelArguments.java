@@ -91,10 +91,14 @@ final class ModelArguments {
     values.put("padded_vocab_size", (long) model.vocabSize());
     values.put("model_type", family.modelType());
     if (family.positions() == ModelFamily.PositionKind.LEARNED) {
+      values.put("rotary_interleaved", "no rotary positions");
       values.put("rotary_base", "no rotary positions");
       values.put("rotary_percent", "no rotary positions");
       values.put("rope_scaling", "no rotary positions");
     } else {
+      values.put(
+          "rotary_interleaved",
+          family.positions() == ModelFamily.PositionKind.INTERLEAVED_ROTARY);
       values.put("rotary_base", model.ropeTheta());
       if (!family.rotatesInPart()) {
         values.put("rotary_percent", 1.0);

@@ -82,6 +82,7 @@ final class BadParameters {
         set("no gate", "swiglu", false, "--swiglu false (it has true)"),
         set("learned positions", "position_embedding_type", "learned_absolute", "(it has rope)"),
         set("part of a head", "rotary_percent", 0.5, "--rotary_percent 0.5 (it has 1.0)"),
+        set("pairs", "rotary_interleaved", true, "--rotary_interleaved true (it has false)"),
         set("biases", "disable_bias_linear", false, "--disable_bias_linear false (it has biases"),
         set("no norms of heads", "qk_layernorm", false, "--qk_layernorm false (it has true)"),
         set("a list as scaling", "rope_scaling", "[1]", "--rope_scaling", "JSON object"),
