@@ -199,7 +199,7 @@ class CommandLineTest {
         "config: b.yaml   | names a further config file",
         "lr: [1, 2]       | lr (in the --config file) cannot be '1 2': it takes one value",
         "lr: fast         | lr (in the --config file) cannot be 'fast'",
-        "rope_scaling: {a: 1} | rope_scaling (in the --config file) {\"a\":1} is not supported yet",
+        "megatron_extra_kwargs: {a: 1} | megatron_extra_kwargs (in the --config file) {\"a\":1} is not supported yet",
       })
   void aBadFileIsAnsweredInOneSentence(String text, String sentence, @TempDir Path folder)
       throws IOException {

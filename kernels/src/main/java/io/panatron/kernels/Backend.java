@@ -125,6 +125,46 @@ public interface Backend extends AutoCloseable {
       Tensor dx,
       Tensor dWeight);
 
+  // ---- residual addition and layer norm -------------------------------------------------------
+
+  /**
+   * {@code sum = x + delta}; {@code c = sum - mean(sum)}; {@code rstd = 1 / sqrt(mean(c^2) +
+   * epsilon)}; {@code y = c rstd weight + bias}.
+   *
+   * <p>{@code delta}, {@code sum} and their aliasing as in {@link #addRmsNormForward}.
+   *
+   * <p><b>Shapes</b>: x, delta, sum, y: [tokens, hidden] C; weight, bias: [hidden] C; rstd:
+   * [tokens] A. Source: Ba, Kiros and Hinton, "Layer Normalization", equation 4.
+   */
+  void addLayerNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      Tensor bias,
+      double epsilon,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd);
+
+  /**
+   * {@code dx = dSum + d(norm)/d(sum) dy}, the gradient of {@code x} and of {@code delta} alike;
+   * {@code dWeight += sum over tokens of dy c rstd}; {@code dBias += sum over tokens of dy}. {@code
+   * dx} may alias {@code dSum} or {@code dy}.
+   *
+   * @param sum the normalised tensor of the forward pass, whose mean is computed again
+   * @param dSum gradient that reaches the sum from elsewhere, or null
+   */
+  void addLayerNormBackward(
+      MemoryScope scratch,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight,
+      Tensor dBias);
+
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
 
   /**
@@ -218,6 +258,14 @@ public interface Backend extends AutoCloseable {
 
   /** Gradient of {@link #swigluForward}; {@code dGateUp} may alias {@code gateUp}. */
   void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp);
+
+  // ---- activation -------------------------------------------------------------------------------
+
+  /** {@code y = f(x)} for each element. Shapes: x, y: [tokens, width] C. */
+  void activationForward(Activation activation, Tensor x, Tensor y);
+
+  /** {@code dx = dy f'(x)}; {@code dx} may alias {@code x} or {@code dy}. */
+  void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx);
 
   // ---- linear + cross-entropy -------------------------------------------------------------------
 

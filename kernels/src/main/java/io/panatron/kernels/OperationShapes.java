@@ -121,23 +121,8 @@ public final class OperationShapes {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    String operation = "addRmsNormForward";
-    DType compute = compute(operation, "x", x, 2);
-    long tokens = x.shape().extent(0);
-    long hidden = x.shape().extent(1);
-    if ((delta == null) != (sum == null)) {
-      throw new IllegalArgumentException(
-          operation + ": delta is " + delta + " and sum is " + sum + "; give both or neither");
-    }
-    if (delta != null) {
-      matrix(operation, "delta", delta, compute, tokens, hidden);
-    }
-    if (sum != null) {
-      matrix(operation, "sum", sum, compute, tokens, hidden);
-    }
-    vector(operation, "weight", weight, compute, hidden);
-    matrix(operation, "y", y, compute, tokens, hidden);
-    vector(operation, "rstd", rstd, compute.accumulator(), tokens);
+    compute("addRmsNormForward", "x", x, 2);
+    NormShapes.forward("addRmsNormForward", x, delta, weight, sum, y, rstd);
   }
 
   public void addRmsNormBackward(
@@ -148,18 +133,38 @@ public final class OperationShapes {
       @Nullable Tensor dSum,
       Tensor dx,
       Tensor dWeight) {
-    String operation = "addRmsNormBackward";
-    DType compute = compute(operation, "sum", sum, 2);
-    long tokens = sum.shape().extent(0);
-    long hidden = sum.shape().extent(1);
-    vector(operation, "weight", weight, compute, hidden);
-    vector(operation, "rstd", rstd, compute.accumulator(), tokens);
-    matrix(operation, "dy", dy, compute, tokens, hidden);
-    if (dSum != null) {
-      matrix(operation, "dSum", dSum, compute, tokens, hidden);
-    }
-    matrix(operation, "dx", dx, compute, tokens, hidden);
-    vector(operation, "dWeight", dWeight, compute.accumulator(), hidden);
+    compute("addRmsNormBackward", "sum", sum, 2);
+    NormShapes.backward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
+  }
+
+  // ---- residual addition and layer norm -------------------------------------------------------
+
+  public void addLayerNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      Tensor bias,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    compute("addLayerNormForward", "x", x, 2);
+    NormShapes.forward("addLayerNormForward", x, delta, weight, sum, y, rstd);
+    vector("addLayerNormForward", "bias", bias, x.dtype(), x.shape().extent(1));
+  }
+
+  public void addLayerNormBackward(
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight,
+      Tensor dBias) {
+    String operation = "addLayerNormBackward";
+    compute(operation, "sum", sum, 2);
+    NormShapes.backward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
+    vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
   }
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
@@ -360,6 +365,19 @@ public final class OperationShapes {
           operation + ": gateUp " + gateUp + " has an odd number of columns");
     }
     matrix(operation, name, y, compute, tokens, columns / 2);
+  }
+
+  // ---- activation -------------------------------------------------------------------------------
+
+  public void activationForward(Tensor x, Tensor y) {
+    compute("activationForward", "x", x, 2);
+    like("activationForward", "y", y, x);
+  }
+
+  public void activationBackward(Tensor x, Tensor dy, Tensor dx) {
+    compute("activationBackward", "x", x, 2);
+    like("activationBackward", "dy", dy, x);
+    like("activationBackward", "dx", dx, x);
   }
 
   // ---- linear + cross-entropy -------------------------------------------------------------------

@@ -1,5 +1,6 @@
 package io.panatron.kernels.cpu;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.AdamWStep;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
@@ -32,10 +33,12 @@ public final class CpuBackend implements Backend {
   private final CpuLinear linear;
   private final CpuEmbedding embedding;
   private final CpuRmsNorm rmsNorm;
+  private final CpuLayerNorm layerNorm;
   private final CpuSplitHeads splitHeads;
   private final CpuAttention attention;
   private final CpuAttentionBackward attentionBackward;
   private final CpuSwiglu swiglu;
+  private final CpuActivation activations;
   private final CpuLinearCrossEntropy crossEntropy;
   private final CpuOptimizer optimizer;
 
@@ -59,10 +62,12 @@ public final class CpuBackend implements Backend {
     linear = new CpuLinear(workers);
     embedding = new CpuEmbedding(workers.pool());
     rmsNorm = new CpuRmsNorm(workers.pool());
+    layerNorm = new CpuLayerNorm(workers.pool());
     splitHeads = new CpuSplitHeads(workers.pool());
     attention = new CpuAttention(workers);
     attentionBackward = new CpuAttentionBackward(workers);
     swiglu = new CpuSwiglu(workers.pool());
+    activations = new CpuActivation(workers.pool());
     crossEntropy = new CpuLinearCrossEntropy(workers);
     optimizer = new CpuOptimizer(workers.pool());
   }
@@ -178,6 +183,35 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void addLayerNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      Tensor bias,
+      double epsilon,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    shapes.addLayerNormForward(x, delta, weight, bias, sum, y, rstd);
+    layerNorm.addLayerNormForward(x, delta, weight, bias, epsilon, sum, y, rstd);
+  }
+
+  @Override
+  public void addLayerNormBackward(
+      MemoryScope scratch,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight,
+      Tensor dBias) {
+    shapes.addLayerNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
+    layerNorm.addLayerNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
+  }
+
+  @Override
   public void splitHeadsForward(
       Tensor qkv,
       HeadGeometry geometry,
@@ -267,6 +301,18 @@ public final class CpuBackend implements Backend {
   public void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp) {
     shapes.swigluBackward(gateUp, dy, dGateUp);
     swiglu.swigluBackward(gateUp, dy, dGateUp);
+  }
+
+  @Override
+  public void activationForward(Activation activation, Tensor x, Tensor y) {
+    shapes.activationForward(x, y);
+    activations.forward(activation, x, y);
+  }
+
+  @Override
+  public void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    shapes.activationBackward(x, dy, dx);
+    activations.backward(activation, x, dy, dx);
   }
 
   @Override

@@ -43,6 +43,7 @@ final class HeadRows {
   private final int dim;
   private final int stride;
   private final int half;
+  private final boolean interleaved;
   private final long headBytes;
   private final MemorySegment positions;
   private final MemorySegment cosine;
@@ -68,6 +69,7 @@ final class HeadRows {
     this.dim = geometry.headDim();
     this.stride = padded(dim);
     this.half = rotary.rotaryDim() / 2;
+    this.interleaved = rotary.interleaved();
     this.headBytes = (long) dtype.bytes() * dim;
     this.positions = HostMemory.of(positions);
     this.cosine = HostMemory.of(rotary.cosine());
@@ -184,11 +186,21 @@ final class HeadRows {
    * @param direction 1 forward; -1 back, which is the transpose as well
    */
   private void turn(int worker, long token, float[] heads, int direction) {
+    if (half == 0) {
+      return;
+    }
     float[] cosines = buffers.row(worker, COSINES);
     float[] sines = buffers.row(worker, SINES);
     long angles = 4L * half * positions.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * token);
     read(false, cosine, angles, cosines, 0, half);
     read(false, sine, angles, sines, 0, half);
+    if (interleaved) {
+      PairRows.repeat(cosines, sines, direction, half);
+      for (int h = 0; h < queryHeads + keyHeads; h++) {
+        PairRows.turn(heads, h * stride, cosines, sines, 2 * half);
+      }
+      return;
+    }
     for (int h = 0; h < queryHeads + keyHeads; h++) {
       turnHead(heads, h * stride, cosines, sines, direction, half);
     }

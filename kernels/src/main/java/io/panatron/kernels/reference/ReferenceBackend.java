@@ -1,5 +1,6 @@
 package io.panatron.kernels.reference;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.AdamWStep;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
@@ -138,6 +139,35 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void addLayerNormForward(
+      Tensor x,
+      @Nullable Tensor delta,
+      Tensor weight,
+      Tensor bias,
+      double epsilon,
+      @Nullable Tensor sum,
+      Tensor y,
+      Tensor rstd) {
+    shapes.addLayerNormForward(x, delta, weight, bias, sum, y, rstd);
+    ReferenceLayerNorm.forward(x, delta, weight, bias, epsilon, sum, y, rstd);
+  }
+
+  @Override
+  public void addLayerNormBackward(
+      MemoryScope scratch,
+      Tensor sum,
+      Tensor weight,
+      Tensor rstd,
+      Tensor dy,
+      @Nullable Tensor dSum,
+      Tensor dx,
+      Tensor dWeight,
+      Tensor dBias) {
+    shapes.addLayerNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
+    ReferenceLayerNorm.backward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
+  }
+
+  @Override
   public void splitHeadsForward(
       Tensor qkv,
       HeadGeometry geometry,
@@ -215,6 +245,18 @@ public final class ReferenceBackend implements Backend {
   public void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp) {
     shapes.swigluBackward(gateUp, dy, dGateUp);
     ReferenceSwiglu.backward(gateUp, dy, dGateUp);
+  }
+
+  @Override
+  public void activationForward(Activation activation, Tensor x, Tensor y) {
+    shapes.activationForward(x, y);
+    ReferenceActivation.forward(activation, x, y);
+  }
+
+  @Override
+  public void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    shapes.activationBackward(x, dy, dx);
+    ReferenceActivation.backward(activation, x, dy, dx);
   }
 
   @Override

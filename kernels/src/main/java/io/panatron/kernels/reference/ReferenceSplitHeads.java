@@ -8,10 +8,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Cuts [tokens, fusedColumns] into query, key and value heads; norms query and key heads; turns
- * each pair {@code (a, b)} of elements {@code i} and {@code i + rotaryDim / 2} into {@code (a cos -
- * b sin, b cos + a sin)}. The gradient turns back and then goes through the norm.
+ * each pair {@code (a, b)} of elements {@code i} and {@code i + rotaryDim / 2}, or {@code 2 i} and
+ * {@code 2 i + 1} of an interleaved table, into {@code (a cos - b sin, b cos + a sin)}. The
+ * gradient turns back and then goes through the norm.
  *
- * <p>Source: Su et al., "RoFormer", equation 34, in the half-split arrangement.
+ * <p>Source: Su et al., "RoFormer", equation 34.
  */
 final class ReferenceSplitHeads {
   private final HeadGeometry geometry;
@@ -19,6 +20,7 @@ final class ReferenceSplitHeads {
   private final double[] cosine;
   private final double[] sine;
   private final int half;
+  private final boolean interleaved;
 
   private ReferenceSplitHeads(HeadGeometry geometry, Tensor positions, RotaryTable rotary) {
     this.geometry = geometry;
@@ -26,6 +28,7 @@ final class ReferenceSplitHeads {
     this.cosine = ReferenceArray.read(rotary.cosine());
     this.sine = ReferenceArray.read(rotary.sine());
     this.half = rotary.rotaryDim() / 2;
+    this.interleaved = rotary.interleaved();
     for (int t = 0; t < this.positions.length; t++) {
       if (this.positions[t] < 0 || this.positions[t] >= rotary.positions()) {
         throw new IllegalArgumentException(
@@ -163,10 +166,12 @@ final class ReferenceSplitHeads {
         for (int i = 0; i < half; i++) {
           double cos = cosine[positions[t] * half + i];
           double sin = direction * sine[positions[t] * half + i];
-          double a = x[start + i];
-          double b = x[start + half + i];
-          x[start + i] = a * cos - b * sin;
-          x[start + half + i] = b * cos + a * sin;
+          int first = start + (interleaved ? 2 * i : i);
+          int second = interleaved ? first + 1 : first + half;
+          double a = x[first];
+          double b = x[second];
+          x[first] = a * cos - b * sin;
+          x[second] = b * cos + a * sin;
         }
       }
     }

@@ -3,6 +3,7 @@ package io.panatron.kernels.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.AdamWStep;
 import io.panatron.kernels.Backend.HeadNorm;
 import io.panatron.kernels.DType;
@@ -217,8 +218,32 @@ final class VectorKernelsTest {
     Tensor gradient = random(DType.F32, 6, TOKENS, WIDTH);
     calls.add(() -> optimizer.adamW(step, total, gradient, first, second, model));
     calls.add(() -> optimizer.sgd(sgd, total, gradient, first, model));
+    addLayerNorm(dtype, pool, calls, outputs);
     addHeads(dtype, pool, ids, calls, outputs);
     return calls;
+  }
+
+  private void addLayerNorm(
+      DType dtype, WorkerPool pool, List<Runnable> calls, List<Tensor> outputs) {
+    CpuLayerNorm norm = new CpuLayerNorm(pool);
+    Tensor x = random(dtype, 12, TOKENS, WIDTH);
+    Tensor delta = random(dtype, 13, TOKENS, WIDTH);
+    Tensor weight = random(dtype, 14, WIDTH);
+    Tensor bias = random(dtype, 15, WIDTH);
+    Tensor sum = output(outputs, dtype, TOKENS, WIDTH);
+    Tensor y = output(outputs, dtype, TOKENS, WIDTH);
+    Tensor rstd = output(outputs, DType.F32, TOKENS);
+    Tensor dx = output(outputs, dtype, TOKENS, WIDTH);
+    Tensor dWeight = output(outputs, DType.F32, WIDTH);
+    Tensor dBias = output(outputs, DType.F32, WIDTH);
+    calls.add(() -> norm.addLayerNormForward(x, delta, weight, bias, 1e-6, sum, y, rstd));
+    calls.add(
+        () -> norm.addLayerNormBackward(scope, sum, weight, rstd, y, delta, dx, dWeight, dBias));
+    CpuActivation activations = new CpuActivation(pool);
+    Tensor activated = output(outputs, dtype, TOKENS, WIDTH);
+    Tensor slope = output(outputs, dtype, TOKENS, WIDTH);
+    calls.add(() -> activations.forward(Activation.GELU_TANH, x, activated));
+    calls.add(() -> activations.backward(Activation.GELU_TANH, x, delta, slope));
   }
 
   private void addHeads(

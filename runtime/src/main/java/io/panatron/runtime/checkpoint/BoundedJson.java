@@ -73,7 +73,7 @@ public final class BoundedJson {
   /**
    * Parses bytes that must be one JSON object; {@code name} says in messages where they are from.
    */
-  static ObjectNode parseObject(byte[] bytes, String name) {
+  public static ObjectNode parseObject(byte[] bytes, String name) {
     try {
       JsonNode node = MAPPER.readTree(bytes);
       if (node instanceof ObjectNode object) {

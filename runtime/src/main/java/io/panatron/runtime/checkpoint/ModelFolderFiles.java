@@ -68,6 +68,16 @@ public final class ModelFolderFiles {
     return new ModelFolderFiles(config, others);
   }
 
+  /** A copy of {@code config.json}. */
+  public ObjectNode config() {
+    return config.deepCopy();
+  }
+
+  /** The same files with another {@code config.json}. */
+  public ModelFolderFiles withConfig(ObjectNode changed) {
+    return new ModelFolderFiles(changed.deepCopy(), others);
+  }
+
   /** {@code config.json} with the dtype keys set to the dtype the weights are saved in. */
   byte[] configWithDtype(SafetensorsDtype dtype) {
     ObjectNode copy = config.deepCopy();

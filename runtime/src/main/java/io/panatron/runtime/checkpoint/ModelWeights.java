@@ -152,6 +152,22 @@ public final class ModelWeights {
     }
   }
 
+  /**
+   * The same tensors with {@code prefix} before their names, unless one has it already: how a base
+   * model is saved without its head, as the first GPT-2 checkpoints were.
+   *
+   * @param kept the name that never has it, such as {@code lm_head.weight}
+   */
+  public ModelWeights under(String prefix, String kept) {
+    if (tensors.keySet().stream().anyMatch(name -> name.startsWith(prefix))) {
+      return this;
+    }
+    Map<String, SafetensorsTensor> renamed = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, tensor) -> renamed.put(name.equals(kept) ? name : prefix + name, tensor));
+    return new ModelWeights(folder, renamed);
+  }
+
   public Path folder() {
     return folder;
   }
@@ -189,11 +205,20 @@ public final class ModelWeights {
    *     their count)
    */
   public void match(Map<String, long[]> expected, Map<String, String> tied) {
+    match(expected, tied, "its config.json");
+  }
+
+  /**
+   * As {@link #match(Map, Map)}.
+   *
+   * @param source what says that these tensors are expected, for the message
+   */
+  public void match(Map<String, long[]> expected, Map<String, String> tied, String source) {
     WeightMismatch mismatch = WeightMismatch.between(tensors, expected, tied);
     if (!mismatch.isEmpty()) {
       throw new UserError(
-          "The weights in %s do not fit its config.json: %s."
-              .formatted(folder, mismatch.describe(LISTED)));
+          "The weights in %s do not fit %s: %s."
+              .formatted(folder, source, mismatch.describe(LISTED)));
     }
   }
 

@@ -14,7 +14,7 @@ record WeightMismatch(
   /** What transformers drops as well: buffers that older versions saved with the weights. */
   private static final Pattern HARMLESS =
       Pattern.compile(
-          ".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias)");
+          ".*(rotary_emb\\.(inv_freq|cos_cached|sin_cached)|\\.position_ids|\\.masked_bias|\\.attn\\.bias)");
 
   static WeightMismatch between(
       Map<String, SafetensorsTensor> found,

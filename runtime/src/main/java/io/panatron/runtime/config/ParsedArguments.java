@@ -210,25 +210,25 @@ public final class ParsedArguments {
   }
 
   /**
-   * Refuses what the user set and the model's config.json contradicts, such as {@code --rotary_base
-   * 10000} for a model whose base is 1000000; what is set and equal passes.
+   * Refuses what the user set and a model is not, such as {@code --normalization LayerNorm} for one
+   * of a family that has RMS norms; what is set and equal passes.
    *
-   * @param fromModel values read from the model, by parameter name, in the types of {@link
-   *     ParameterType}
+   * @param fromModel what the model is, by parameter name, in the types of {@link ParameterType}
+   * @param architecture the name of its family
    * @throws UserError naming every contradicted parameter
    */
-  public void requireAgreement(Map<String, ?> fromModel) {
+  public void requireAgreement(Map<String, ?> fromModel, String architecture) {
     List<String> contradicted = new ArrayList<>();
     fromModel.forEach((name, modelValue) -> {
       Object value = value(name);
       if (isGiven(name) && value != null && !sameValue(value, modelValue)) {
-        contradicted.add("--" + name + " " + value + " (config.json has " + modelValue + ")");
+        contradicted.add("--" + name + " " + value + " (it has " + modelValue + ")");
       }
     });
     if (!contradicted.isEmpty()) {
       throw new UserError(
-          "The architecture is read from config.json, which %s contradicts; leave it out."
-              .formatted(String.join(", ", contradicted)));
+          "The config.json of %s cannot say %s; leave that out, or take a model of another family."
+              .formatted(architecture, String.join(", ", contradicted)));
     }
   }
 

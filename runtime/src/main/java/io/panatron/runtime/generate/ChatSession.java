@@ -135,7 +135,8 @@ public final class ChatSession implements AutoCloseable {
   private int reusable(int[] prompt) {
     int same = Arrays.mismatch(prompt, cached);
     int shared = same < 0 ? prompt.length : same;
-    return Math.min(shared, prompt.length - 1);
+    int reusable = Math.min(shared, prompt.length - 1);
+    return batch.holds(SLOT, reusable) ? reusable : 0;
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Sequences that are decoded together: their cached keys and values, and the step that appends
@@ -55,7 +56,7 @@ final class DecodingBatch implements AutoCloseable {
     cache =
         new KeyValueCache(
             scope,
-            config.numLayers(),
+            IntStream.range(0, config.numLayers()).map(config::window).toArray(),
             slots + stepMultiple - 1,
             Math.min(LEAST_CAPACITY, model.positions()),
             ModelBuilder.geometry(config),
@@ -73,6 +74,11 @@ final class DecodingBatch implements AutoCloseable {
   /** Tokens held in a slot. */
   int length(int slot) {
     return cache.length(slot);
+  }
+
+  /** Whether a slot can go on behind its first {@code length} tokens. */
+  boolean holds(int slot, int length) {
+    return cache.holds(slot, length);
   }
 
   /** Forgets the tokens of a slot from {@code length} on. */

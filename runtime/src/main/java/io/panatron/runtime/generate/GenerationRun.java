@@ -86,16 +86,18 @@ final class GenerationRun {
     int tokens = 0;
     while (!waiting.isEmpty() && !freeSlots.isEmpty()) {
       Row row = waiting.getFirst();
-      if (read != null && read.prompt() == row.prompt()) {
+      int length = prompts.get(row.prompt()).length;
+      // Behind a window a slot may have forgotten the prompt over its sample; then it is read
+      // again.
+      if (read != null && read.prompt() == row.prompt() && batch.holds(read.slot(), length)) {
         enter(waiting.removeFirst());
-        batch.copy(read.slot(), row.slot(), prompts.get(row.prompt()).length);
+        batch.copy(read.slot(), row.slot(), length);
         System.arraycopy(read.logits(), 0, logits, 0, logits.length);
         if (draw(row)) {
           open.add(row);
         }
         continue;
       }
-      int length = prompts.get(row.prompt()).length;
       boolean isBeingRead = !entering.isEmpty() && entering.getLast().prompt() == row.prompt();
       if (isBeingRead || (tokens > 0 && tokens + length > PROMPT_TOKENS)) {
         break;

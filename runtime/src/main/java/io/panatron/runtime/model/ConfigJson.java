@@ -23,6 +23,15 @@ final class ConfigJson {
     return new ConfigJson(file, BoundedJson.readObject(file, MAX_BYTES));
   }
 
+  /**
+   * A file that was read already.
+   *
+   * @param file for messages
+   */
+  static ConfigJson of(Path file, ObjectNode root) {
+    return new ConfigJson(file, root);
+  }
+
   /** The same file, reading from an object inside of it. */
   ConfigJson inside(ObjectNode object) {
     return new ConfigJson(file, object);
@@ -108,6 +117,10 @@ final class ConfigJson {
     String value = String.valueOf(root.get(key));
     String shown = value.length() <= 80 ? value : value.substring(0, 80) + "...";
     return error("%s is %s, but %s".formatted(key, shown, mustBe));
+  }
+
+  UserError error(String problem, Throwable cause) {
+    return new UserError("%s: %s.".formatted(file, problem), cause);
   }
 
   UserError error(String problem) {

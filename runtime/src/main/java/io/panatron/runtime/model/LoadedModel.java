@@ -46,22 +46,25 @@ public record LoadedModel(
    * @throws UserError naming everything in the folder that does not fit
    */
   public static LoadedModel open(RankContext rank, Path folder, Options options) {
-    return open(rank, folder, options, ModelConfig.read(folder), null);
+    return open(rank, folder, ModelConfig.read(folder), "its config.json", options, null);
   }
 
-  /** As {@link #open(RankContext, Path, Options)}, with room for new tokens. */
+  /**
+   * As {@link #open(RankContext, Path, Options)} with a configuration that may differ from the
+   * folder's.
+   *
+   * @param saved what the weights of the folder are to be read as
+   * @param source where the configuration comes from, for messages
+   * @param growth new tokens, for which the model gets more rows than are saved; null for none
+   */
   public static LoadedModel open(
-      RankContext rank, Path folder, Options options, VocabularyGrowth growth) {
-    return open(rank, folder, options, ModelConfig.read(folder), growth.isNone() ? null : growth);
-  }
-
-  private static LoadedModel open(
       RankContext rank,
       Path folder,
-      Options options,
       ModelConfig saved,
+      String source,
+      Options options,
       @Nullable VocabularyGrowth growth) {
-    ModelConfig config = growth == null ? saved : ModelConfig.read(folder, growth.rows());
+    ModelConfig config = growth == null ? saved : saved.withVocabSize(growth.rows());
     Backend backend = rank.backend();
     if (!backend.computesIn(options.dtype())) {
       throw new UserError(
@@ -71,9 +74,11 @@ public record LoadedModel(
               + backend.device().describe());
     }
     try (Arena arena = Arena.ofConfined()) {
-      ModelWeights weights = ModelWeights.open(folder, arena);
+      ModelWeights weights =
+          ModelWeights.open(folder, arena)
+              .under(config.family().weights().base(), "lm_head.weight");
       if (!weights.isEmpty()) {
-        weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved));
+        weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved), source);
       }
       LoadedModel model = allocate(rank, config, options, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {

@@ -12,6 +12,7 @@ import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.LinearLayer;
 import io.panatron.runtime.nn.MlpBlock;
+import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.ParameterStore;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,17 +49,27 @@ public final class ModelBuilder {
     }
     Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
     return new TransformerModel(
-        embedding, layers, store.parameter("model.norm.weight"), config.rmsNormEps(), head, rotary);
+        embedding,
+        config.family().positions() == ModelFamily.PositionKind.LEARNED
+            ? store.parameter("model.embed_positions.weight")
+            : null,
+        layers,
+        builder.norm("model.norm"),
+        head,
+        rotary);
   }
 
   /**
-   * The rotary angles of sequences of up to {@code positions} tokens.
+   * The rotary angles of sequences of up to {@code positions} tokens, or as many as a model with
+   * learned positions knows.
    *
    * @param dtype F64 or F32
    */
   public static RotaryTables rotary(
       Device device, MemoryScope run, ModelConfig config, int positions, DType dtype) {
-    return RotaryTables.of(device, run, config, positions, dtype);
+    boolean learned = config.family().positions() == ModelFamily.PositionKind.LEARNED;
+    int known = learned ? Math.min(positions, config.maxPositionEmbeddings()) : positions;
+    return RotaryTables.of(device, run, config, known, dtype);
   }
 
   private DecoderLayer layer(int index) {
@@ -69,10 +80,10 @@ public final class ModelBuilder {
             ? new SplitHeads.Norm(
                 store.parameter(attention + "q_norm.weight"),
                 store.parameter(attention + "k_norm.weight"),
-                config.rmsNormEps())
+                config.normEpsilon())
             : null;
     return new DecoderLayer(
-        store.parameter(prefix + "input_layernorm.weight"),
+        norm(prefix + "input_layernorm"),
         new AttentionBlock(
             index,
             config.window(index),
@@ -80,9 +91,20 @@ public final class ModelBuilder {
             linear(attention + "qkv_proj"),
             headNorm,
             linear(attention + "o_proj")),
-        store.parameter(prefix + "post_attention_layernorm.weight"),
-        new MlpBlock(linear(prefix + "mlp.gate_up_proj"), linear(prefix + "mlp.down_proj")),
-        config.rmsNormEps());
+        norm(prefix + "post_attention_layernorm"),
+        new MlpBlock(
+            linear(prefix + "mlp.gate_up_proj"),
+            config.activation(),
+            linear(prefix + "mlp.down_proj")));
+  }
+
+  private NormLayer norm(String name) {
+    Parameter weight = store.parameter(name + ".weight");
+    return switch (config.family().norm()) {
+      case RMS -> new NormLayer.Rms(weight, config.normEpsilon());
+      case LAYER ->
+          new NormLayer.Layer(weight, store.parameter(name + ".bias"), config.normEpsilon());
+    };
   }
 
   private LinearLayer linear(String name) {

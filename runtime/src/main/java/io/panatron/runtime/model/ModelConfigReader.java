@@ -1,9 +1,10 @@
 package io.panatron.runtime.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.panatron.kernels.Activation;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
-import java.nio.file.Path;
+import io.panatron.runtime.nn.MlpActivation;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -15,32 +16,25 @@ import org.jspecify.annotations.Nullable;
 final class ModelConfigReader {
   private final ConfigJson json;
   private final ModelFamily family;
+  private final ConfigKeys keys;
 
-  private final @Nullable Integer vocabSize;
-
-  private ModelConfigReader(ConfigJson json, ModelFamily family, @Nullable Integer vocabSize) {
+  private ModelConfigReader(ConfigJson json, ModelFamily family) {
     this.json = json;
     this.family = family;
-    this.vocabSize = vocabSize;
+    this.keys = family.keys();
   }
 
-  /**
-   * Reads a file.
-   *
-   * @param vocabSize in place of what the file says; null to take that
-   */
-  static ModelConfig read(Path file, @Nullable Integer vocabSize) {
-    ConfigJson json = ConfigJson.read(file);
-    ModelConfigReader reader = new ModelConfigReader(json, family(json), vocabSize);
+  static ModelConfig read(ConfigJson json) {
+    ModelConfigReader reader = new ModelConfigReader(json, family(json));
     try {
       return reader.read();
     } catch (IllegalArgumentException e) {
-      throw new UserError("%s: %s.".formatted(file, e.getMessage()), e);
+      throw json.error(String.valueOf(e.getMessage()), e);
     }
   }
 
   /** {@code model_type} decides, as in transformers; {@code architectures} must agree. */
-  private static ModelFamily family(ConfigJson json) {
+  static ModelFamily family(ConfigJson json) {
     String modelType = json.text("model_type");
     JsonNode architectures = json.get("architectures");
     String architecture = null;
@@ -71,41 +65,105 @@ final class ModelConfigReader {
   private ModelConfig read() {
     refuseUnsupported();
     ModelFamily.Defaults defaults = family.defaults();
-    int hiddenSize = json.integer("hidden_size", 4096);
-    int numHeads = json.integer("num_attention_heads", 32);
-    ConfigRange.check("num_attention_heads", numHeads, 1, 1 << 16);
-    int numLayers = json.integer("num_hidden_layers", 32);
-    int maxPositions = json.integer("max_position_embeddings", defaults.maxPositionEmbeddings());
-    RopeParameters rope = RopeParameters.read(json, maxPositions);
-    boolean biasKey = family == ModelFamily.LLAMA || family == ModelFamily.QWEN3;
-    boolean attentionBias = biasKey && json.flag("attention_bias", false);
+    int hiddenSize = json.integer(keys.hiddenSize(), defaults.hiddenSize());
+    int numHeads = json.integer(keys.numHeads(), defaults.numHeads());
+    ConfigRange.check(keys.numHeads(), numHeads, 1, 1 << 16);
+    int numLayers = json.integer(keys.numLayers(), defaults.numLayers());
+    int maxPositions = json.integer(keys.maxPositions(), defaults.maxPositionEmbeddings());
+    boolean rotates = family.positions() != ModelFamily.PositionKind.LEARNED;
+    RopeParameters rope =
+        rotates ? RopeParameters.read(json, family, maxPositions) : RopeParameters.NONE;
+    int headDim = headDim(hiddenSize, numHeads);
+    Biases biases = biases();
     return new ModelConfig(
         family,
-        vocabSize == null ? json.integer("vocab_size", defaults.vocabSize()) : vocabSize,
+        json.integer("vocab_size", defaults.vocabSize()),
         hiddenSize,
-        json.integer("intermediate_size", defaults.intermediateSize()),
+        intermediateSize(hiddenSize),
         numLayers,
         numHeads,
         keyValueHeads(numHeads),
-        headDim(hiddenSize, numHeads),
+        headDim,
         maxPositions,
-        json.real("rms_norm_eps", 1e-6),
+        json.real(keys.normEpsilon(), defaults.normEpsilon()),
         rope.theta(),
         rope.scaling(),
         SlidingWindow.read(json, family, numLayers),
-        json.flag("tie_word_embeddings", false),
-        attentionBias || family == ModelFamily.QWEN2,
-        attentionBias,
-        family == ModelFamily.LLAMA && json.flag("mlp_bias", false),
+        json.flag("tie_word_embeddings", defaults.tied()),
+        biases.qkv,
+        biases.output,
+        biases.mlp,
         family == ModelFamily.QWEN3,
-        json.real("initializer_range", 0.02),
+        activation(),
+        rotates ? (int) (headDim * rope.partialFactor()) : 0,
+        json.real("initializer_range", family == ModelFamily.STARCODER2 ? 0.018042 : 0.02),
         dtype(),
         tokenId("bos_token_id", defaults.bosTokenId()),
         eosTokenIds(defaults.eosTokenIds()),
-        tokenId("pad_token_id", null));
+        tokenId("pad_token_id", defaults.padTokenId()));
+  }
+
+  /** Which projections have biases. */
+  private record Biases(boolean qkv, boolean output, boolean mlp) {}
+
+  private Biases biases() {
+    return switch (family) {
+      case LLAMA -> {
+        boolean attention = json.flag("attention_bias", false);
+        yield new Biases(attention, attention, json.flag("mlp_bias", false));
+      }
+      case QWEN2 -> new Biases(true, false, false);
+      case QWEN3 -> {
+        boolean attention = json.flag("attention_bias", false);
+        yield new Biases(attention, attention, false);
+      }
+      case MISTRAL, PHI3 -> new Biases(false, false, false);
+      case GLM -> new Biases(json.flag("attention_bias", true), false, false);
+      case ERNIE4_5 -> {
+        boolean all = json.flag("use_bias", false);
+        yield new Biases(all, all, all);
+      }
+      case STARCODER2 -> {
+        boolean all = json.flag("use_bias", true);
+        yield new Biases(all, all, all);
+      }
+      case GPT2 -> new Biases(true, true, true);
+    };
+  }
+
+  private int intermediateSize(int hiddenSize) {
+    Integer absent = family.defaults().intermediateSize();
+    String key = keys.intermediateSize();
+    if (absent == null) {
+      return json.get(key) == null ? Math.multiplyExact(4, hiddenSize) : json.integer(key, 0);
+    }
+    return json.integer(key, absent);
+  }
+
+  private MlpActivation activation() {
+    String name = json.text(keys.activation());
+    if (family.gated()) {
+      if (name != null && !name.equals("silu") && !name.equals("swish")) {
+        throw json.error(
+            "asks for %s %s, which is not supported; only silu is"
+                .formatted(keys.activation(), name));
+      }
+      return new MlpActivation.Gated();
+    }
+    // Both families without a gate assume the approximation by tanh.
+    Activation function = name == null ? Activation.GELU_TANH : ActivationNames.of(name);
+    if (function == null) {
+      throw json.error(
+          "asks for %s %s, which is not supported; supported are %s"
+              .formatted(keys.activation(), name, ActivationNames.SUPPORTED));
+    }
+    return new MlpActivation.Plain(function);
   }
 
   private int keyValueHeads(int numHeads) {
+    if (family == ModelFamily.GPT2) {
+      return numHeads;
+    }
     String key = "num_key_value_heads";
     Integer absent = family.defaults().numKeyValueHeads();
     if (json.isNull(key) || (!json.has(key) && absent == null)) {
@@ -123,27 +181,38 @@ final class ModelConfigReader {
 
   private int headDim(int hiddenSize, int numHeads) {
     Integer absent = family.defaults().headDim();
-    boolean derived = absent == null && (!json.has("head_dim") || json.isNull("head_dim"));
+    boolean derived =
+        family == ModelFamily.GPT2
+            || (absent == null && (!json.has("head_dim") || json.isNull("head_dim")))
+            || (family == ModelFamily.ERNIE4_5 && json.isNull("head_dim"));
     // Llama's configuration class asks for this even where it gives a head_dim.
     if ((derived || family == ModelFamily.LLAMA) && hiddenSize % numHeads != 0) {
       throw json.error(
-          "hidden_size is %d, but must be a multiple of num_attention_heads %d"
-              .formatted(hiddenSize, numHeads));
+          "%s is %d, but must be a multiple of %s %d"
+              .formatted(keys.hiddenSize(), hiddenSize, keys.numHeads(), numHeads));
     }
     return derived ? hiddenSize / numHeads : json.integer("head_dim", absent == null ? 0 : absent);
   }
 
   private void refuseUnsupported() {
-    String activation = json.text("hidden_act");
-    if (activation != null && !activation.equals("silu") && !activation.equals("swish")) {
-      throw json.error(
-          "asks for hidden_act %s, which is not supported; only silu is".formatted(activation));
+    if (family == ModelFamily.GPT2) {
+      refuse("add_cross_attention", false);
+      refuse("scale_attn_by_inverse_layer_idx", false);
+      refuse("scale_attn_weights", true);
     }
     for (String key : List.of("quantization_config", "per_layer_config")) {
       JsonNode value = json.get(key);
       if (value != null && !value.isEmpty()) {
         throw json.error("has a %s, which is not supported; give a plain model".formatted(key));
       }
+    }
+  }
+
+  private void refuse(String key, boolean supported) {
+    if (json.flag(key, supported) != supported) {
+      throw json.error(
+          "asks for %s %s, which is not supported; only %s is"
+              .formatted(key, !supported, supported));
     }
   }
 

@@ -1,6 +1,5 @@
 package io.panatron.runtime.model;
 
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,9 +8,9 @@ import java.util.Map;
  * One parameter of the trainer and the Hugging Face tensors it is made of: the loader copies each
  * part into its rows, the saver copies them out again.
  *
- * <p>Projections that read the same input are one matmul: {@code qkv_proj} holds the rows [q; k;
- * v], {@code gate_up_proj} the rows [gate; up]. Every other parameter is one tensor of the same
- * name.
+ * <p>The trainer names parameters as Llama's files do, whatever a family's own names are.
+ * Projections that read the same input are one matmul: {@code qkv_proj} holds the rows [q; k; v],
+ * {@code gate_up_proj} the rows [gate; up], or the rows of up alone in an MLP without a gate.
  *
  * @param name the trainer's name, unique in the model
  * @param parts from the first row to the last, without gaps
@@ -25,8 +24,13 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
    * @param hfName its name in the weight files
    * @param firstRow where it starts in the parameter
    * @param rows how many it has
+   * @param transposed whether the rows are the columns of the tensor
    */
-  public record Part(String hfName, long firstRow, long rows) {}
+  public record Part(String hfName, long firstRow, long rows, boolean transposed) {
+    public Part(String hfName, long firstRow, long rows) {
+      this(hfName, firstRow, rows, false);
+    }
+  }
 
   public ParameterLayout {
     parts = List.copyOf(parts);
@@ -40,16 +44,15 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
 
   /** {@code [rows, columns]} of the parameter, {@code [rows]} of a vector. */
   public long[] shape() {
-    return shape(rows());
+    return columns == 0 ? new long[] {rows()} : new long[] {rows(), columns};
   }
 
   /** The shape of one part's Hugging Face tensor. */
   public long[] shape(Part part) {
-    return shape(part.rows);
-  }
-
-  private long[] shape(long rows) {
-    return columns == 0 ? new long[] {rows} : new long[] {rows, columns};
+    if (columns == 0) {
+      return new long[] {part.rows};
+    }
+    return part.transposed ? new long[] {columns, part.rows} : new long[] {part.rows, columns};
   }
 
   /** Elements of the parameter. */
@@ -59,16 +62,7 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
 
   /** All parameters of a model, from the embedding to the output; tied embeddings stand once. */
   public static List<ParameterLayout> of(ModelConfig config) {
-    Builder builder = new Builder(config);
-    builder.matrix("model.embed_tokens", config.vocabSize(), config.hiddenSize());
-    for (int layer = 0; layer < config.numLayers(); layer++) {
-      builder.layer("model.layers." + layer + ".");
-    }
-    builder.vector("model.norm.weight", config.hiddenSize());
-    if (!config.tieWordEmbeddings()) {
-      builder.matrix("lm_head", config.vocabSize(), config.hiddenSize());
-    }
-    return List.copyOf(builder.parameters);
+    return new ParameterLayouts(config).all();
   }
 
   /** Every Hugging Face tensor a model's files must hold, with its shape. */
@@ -84,8 +78,9 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
 
   /** Second name to first name of tensors that a tied model's files may hold twice. */
   public static Map<String, String> tiedHfNames(ModelConfig config) {
+    WeightNames names = config.family().weights();
     return config.tieWordEmbeddings()
-        ? Map.of("lm_head.weight", "model.embed_tokens.weight")
+        ? Map.of("lm_head.weight", names.base() + names.embedding() + ".weight")
         : Map.of();
   }
 
@@ -96,65 +91,5 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
       count += parameter.elements();
     }
     return count;
-  }
-
-  private static final class Builder {
-    private final ModelConfig config;
-    private final List<ParameterLayout> parameters = new ArrayList<>();
-
-    Builder(ModelConfig config) {
-      this.config = config;
-    }
-
-    void layer(String prefix) {
-      long hidden = config.hiddenSize();
-      long intermediate = config.intermediateSize();
-      String attention = prefix + "self_attn.";
-      String mlp = prefix + "mlp.";
-      vector(prefix + "input_layernorm.weight", hidden);
-      Map<String, Long> qkv = new LinkedHashMap<>();
-      qkv.put("q_proj", config.queryRows());
-      qkv.put("k_proj", config.keyValueRows());
-      qkv.put("v_proj", config.keyValueRows());
-      fused(attention, "qkv_proj", qkv, hidden, config.qkvBias());
-      if (config.qkNorm()) {
-        vector(attention + "q_norm.weight", config.headDim());
-        vector(attention + "k_norm.weight", config.headDim());
-      }
-      fused(attention, "o_proj", Map.of("o_proj", hidden), config.queryRows(), config.outputBias());
-      vector(prefix + "post_attention_layernorm.weight", hidden);
-      Map<String, Long> gateUp = new LinkedHashMap<>();
-      gateUp.put("gate_proj", intermediate);
-      gateUp.put("up_proj", intermediate);
-      fused(mlp, "gate_up_proj", gateUp, hidden, config.mlpBias());
-      fused(mlp, "down_proj", Map.of("down_proj", hidden), intermediate, config.mlpBias());
-    }
-
-    void matrix(String name, long rows, long columns) {
-      fused("", name, Map.of(name, rows), columns, false);
-    }
-
-    void vector(String name, long elements) {
-      parameters.add(new ParameterLayout(name, List.of(new Part(name, 0, elements)), 0));
-    }
-
-    private void fused(
-        String prefix, String name, Map<String, Long> rows, long columns, boolean bias) {
-      add(prefix, name, ".weight", rows, columns);
-      if (bias) {
-        add(prefix, name, ".bias", rows, 0);
-      }
-    }
-
-    private void add(
-        String prefix, String name, String suffix, Map<String, Long> rows, long columns) {
-      List<Part> parts = new ArrayList<>();
-      long first = 0;
-      for (Map.Entry<String, Long> part : rows.entrySet()) {
-        parts.add(new Part(prefix + part.getKey() + suffix, first, part.getValue()));
-        first += part.getValue();
-      }
-      parameters.add(new ParameterLayout(prefix + name + suffix, parts, columns));
-    }
   }
 }

@@ -15,31 +15,55 @@ import org.jspecify.annotations.Nullable;
  *
  * @param theta the base
  * @param scaling null without scaling
+ * @param partialFactor the share of each head that is rotated
  */
-record RopeParameters(double theta, @Nullable RopeScaling scaling) {
-  private static final double DEFAULT_THETA = 10_000;
+record RopeParameters(double theta, @Nullable RopeScaling scaling, double partialFactor) {
+  /** Of a model that rotates nothing. */
+  static final RopeParameters NONE = new RopeParameters(10_000, null, 0);
 
-  static RopeParameters read(ConfigJson config, int maxPositions) {
+  static RopeParameters read(ConfigJson config, ModelFamily family, int maxPositions) {
     ObjectNode merged = merged(config);
     ConfigJson rope = config.inside(merged);
-    for (ConfigJson place : new ConfigJson[] {rope, config}) {
-      double partial =
-          place.get("partial_rotary_factor") == null ? 1 : place.real("partial_rotary_factor", 1);
-      if (partial != 1) {
-        throw config.error(
-            "asks for partial_rotary_factor %s, which is not supported".formatted(partial));
-      }
-    }
+    double partial = partialFactor(config, rope, family);
     ConfigJson thetaPlace = rope.get("rope_theta") == null ? config : rope;
     double theta =
         thetaPlace.get("rope_theta") == null
-            ? DEFAULT_THETA
-            : thetaPlace.real("rope_theta", DEFAULT_THETA);
+            ? family.defaults().ropeTheta()
+            : thetaPlace.real("rope_theta", family.defaults().ropeTheta());
     String type = rope.text("rope_type");
-    if (type == null || type.equals("default")) {
-      return new RopeParameters(theta, null);
+    if (family == ModelFamily.PHI3 && type != null) {
+      // Its configuration class reads two older names so, and knows no other scaling.
+      type = type.equals("su") || type.equals("yarn") ? "longrope" : type;
+      if (!type.equals("longrope") && !type.equals("default")) {
+        throw config.error(
+            "asks for rope type %s, which Phi3ForCausalLM does not follow; only longrope is"
+                .formatted(type));
+      }
+      if (type.equals("longrope") && config.get("original_max_position_embeddings") == null) {
+        throw config.error("has longrope scaling without its original_max_position_embeddings");
+      }
     }
-    return new RopeParameters(theta, RopeScalingReader.read(config, rope, type, maxPositions));
+    if (type == null || type.equals("default")) {
+      return new RopeParameters(theta, null, partial);
+    }
+    return new RopeParameters(
+        theta, RopeScalingReader.read(config, rope, type, maxPositions), partial);
+  }
+
+  /** The inner key wins, as in transformers. */
+  private static double partialFactor(ConfigJson config, ConfigJson rope, ModelFamily family) {
+    String key = "partial_rotary_factor";
+    double absent = family.defaults().partialRotaryFactor();
+    ConfigJson place = rope.get(key) == null ? config : rope;
+    double partial = place.get(key) == null ? absent : place.real(key, absent);
+    if (family.rotatesInPart()) {
+      ConfigRange.check(key, partial, 1e-3, 1);
+    } else if (partial != 1) {
+      throw config.error(
+          "asks for %s %s, which is not supported: %s rotates whole heads"
+              .formatted(key, partial, family.architecture()));
+    }
+    return partial;
   }
 
   private static ObjectNode merged(ConfigJson config) {

@@ -3,7 +3,7 @@ package io.panatron.runtime.model;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The inverse frequencies of rotary positions, {@code theta^(-2i/headDim)}, scaled as the
+ * The inverse frequencies of rotary positions, {@code theta^(-2i/rotaryDim)}, scaled as the
  * configuration asks for.
  *
  * <p>Every operation is done in float32 in the order transformers does it, since the angle at a
@@ -17,23 +17,23 @@ final class RotaryFrequencies {
   private RotaryFrequencies() {}
 
   /**
-   * {@code headDim / 2} values, the fastest first, in radians per token.
+   * {@code rotaryDim / 2} values, the fastest first, in radians per token.
    *
    * @param length the longest sequence of the forward pass, on which dynamic scaling and longrope
    *     depend
    */
   static float[] inverse(ModelConfig config, int length) {
-    return inverse(config.headDim(), config.ropeTheta(), config.ropeScaling(), length);
+    return inverse(config.rotaryDim(), config.ropeTheta(), config.ropeScaling(), length);
   }
 
-  static float[] inverse(int headDim, double theta, @Nullable RopeScaling scaling, int length) {
+  static float[] inverse(int rotaryDim, double theta, @Nullable RopeScaling scaling, int length) {
     float base = (float) theta;
     if (scaling instanceof RopeScaling.Dynamic dynamic) {
-      base = grownBase(base, headDim, dynamic, length);
+      base = grownBase(base, rotaryDim, dynamic, length);
     }
-    float[] inverse = new float[headDim / 2];
+    float[] inverse = new float[rotaryDim / 2];
     for (int i = 0; i < inverse.length; i++) {
-      float exponent = (float) (2 * i) / (float) headDim;
+      float exponent = (float) (2 * i) / (float) rotaryDim;
       float power = (float) Math.pow(base, exponent);
       inverse[i] =
           switch (scaling) {
@@ -41,20 +41,21 @@ final class RotaryFrequencies {
             case RopeScaling.Dynamic dynamic -> 1 / power;
             case RopeScaling.Linear linear -> 1 / power / (float) linear.factor();
             case RopeScaling.Llama3 llama3 -> scaled(1 / power, llama3);
-            case RopeScaling.Yarn yarn -> blended(power, i, headDim, theta, yarn);
+            case RopeScaling.Yarn yarn -> blended(power, i, rotaryDim, theta, yarn);
             case RopeScaling.LongRope longRope -> 1 / (divisor(longRope, i, length) * power);
           };
     }
     return inverse;
   }
 
-  private static float grownBase(float base, int headDim, RopeScaling.Dynamic scaling, int length) {
+  private static float grownBase(
+      float base, int rotaryDim, RopeScaling.Dynamic scaling, int length) {
     if (length <= scaling.maxPositions()) {
       return base;
     }
     float factor = (float) scaling.factor();
     float growth = factor * length / scaling.maxPositions() - (float) (scaling.factor() - 1);
-    return base * (float) Math.pow(growth, (float) (headDim / (headDim - 2.0)));
+    return base * (float) Math.pow(growth, (float) (rotaryDim / (rotaryDim - 2.0)));
   }
 
   private static float divisor(RopeScaling.LongRope scaling, int i, int length) {
@@ -63,15 +64,15 @@ final class RotaryFrequencies {
   }
 
   private static float blended(
-      float power, int i, int headDim, double theta, RopeScaling.Yarn scaling) {
-    double low = dimension(scaling.betaFast(), headDim, theta, scaling);
-    double high = dimension(scaling.betaSlow(), headDim, theta, scaling);
+      float power, int i, int rotaryDim, double theta, RopeScaling.Yarn scaling) {
+    double low = dimension(scaling.betaFast(), rotaryDim, theta, scaling);
+    double high = dimension(scaling.betaSlow(), rotaryDim, theta, scaling);
     if (scaling.truncate()) {
       low = Math.floor(low);
       high = Math.ceil(high);
     }
     low = Math.max(low, 0);
-    high = Math.min(high, headDim - 1.0);
+    high = Math.min(high, rotaryDim - 1.0);
     if (low == high) {
       high += 0.001;
     }
@@ -83,9 +84,9 @@ final class RotaryFrequencies {
 
   /** Which frequency turns {@code rotations} times within the original context. */
   private static double dimension(
-      double rotations, int headDim, double theta, RopeScaling.Yarn scaling) {
+      double rotations, int rotaryDim, double theta, RopeScaling.Yarn scaling) {
     double turns = scaling.originalMaxPositions() / (rotations * 2 * Math.PI);
-    return headDim * Math.log(turns) / (2 * Math.log(theta));
+    return rotaryDim * Math.log(turns) / (2 * Math.log(theta));
   }
 
   private static float scaled(float frequency, RopeScaling.Llama3 scaling) {

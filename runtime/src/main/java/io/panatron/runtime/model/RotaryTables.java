@@ -10,7 +10,8 @@ import io.panatron.runtime.tensor.HostTransfer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The rotary angles of a model, by the longest sequence of a forward pass.
+ * The rotary angles of a model, by the longest sequence of a forward pass; of a model without
+ * rotary positions a table of no angles.
  *
  * <p>Most models have one table. With longrope there is a second for sequences beyond the original
  * context, and with dynamic scaling each length beyond what the model was made for has its own,
@@ -105,6 +106,7 @@ public final class RotaryTables {
         HostTransfer.upload(device, scope, "rotary cosine", cosine, dtype)
             .reshape(positions, inverse.length),
         HostTransfer.upload(device, scope, "rotary sine", sine, dtype)
-            .reshape(positions, inverse.length));
+            .reshape(positions, inverse.length),
+        config.family().positions() == ModelFamily.PositionKind.INTERLEAVED_ROTARY);
   }
 }

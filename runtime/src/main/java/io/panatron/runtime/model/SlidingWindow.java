@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 public record SlidingWindow(int tokens, List<Boolean> layers) {
   private static final String KEY = "sliding_window";
 
-  /** What {@code sliding_window} means where the key is absent, in every family that knows it. */
+  /** What {@code sliding_window} means in Mistral and Qwen where the key is absent. */
   private static final int DEFAULT = 4096;
 
   public SlidingWindow {
@@ -29,23 +29,27 @@ public record SlidingWindow(int tokens, List<Boolean> layers) {
   /** The window of a configuration, or null where no layer has one. */
   static @Nullable SlidingWindow read(ConfigJson json, ModelFamily family, int numLayers) {
     return switch (family) {
-      case LLAMA -> null;
-      case MISTRAL -> ofMistral(json, numLayers);
+      case LLAMA, GLM, ERNIE4_5, GPT2 -> null;
+      case MISTRAL -> ofAllLayers(json, family, numLayers, DEFAULT);
+      case PHI3, STARCODER2 -> ofAllLayers(json, family, numLayers, null);
       case QWEN2, QWEN3 -> ofQwen(json, numLayers);
     };
   }
 
-  private static @Nullable SlidingWindow ofMistral(ConfigJson json, int numLayers) {
+  private static @Nullable SlidingWindow ofAllLayers(
+      ConfigJson json, ModelFamily family, int numLayers, @Nullable Integer absent) {
     if (json.get("layer_types") != null) {
       throw json.error(
-          "has layer_types, which MistralForCausalLM does not follow; leave them out, so that the "
-              + "window is that of every layer");
+          "has layer_types, which %s does not follow; leave them out, so that the window is that of "
+                  .formatted(family.architecture())
+              + "every layer");
     }
-    if (json.isNull(KEY)) {
+    if (json.isNull(KEY) || (absent == null && !json.has(KEY))) {
       return null;
     }
     return new SlidingWindow(
-        json.integer(KEY, DEFAULT), Collections.nCopies(Math.max(numLayers, 0), true));
+        json.integer(KEY, absent == null ? 0 : absent),
+        Collections.nCopies(Math.max(numLayers, 0), true));
   }
 
   private static @Nullable SlidingWindow ofQwen(ConfigJson json, int numLayers) {

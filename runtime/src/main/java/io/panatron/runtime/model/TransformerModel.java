@@ -3,6 +3,7 @@ package io.panatron.runtime.model;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
+import io.panatron.runtime.autograd.AddPositions;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.Linear;
@@ -12,36 +13,38 @@ import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.KeyValueCache;
+import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A decoder-only language model: token embedding, decoder layers, final norm, output head.
+ * A decoder-only language model: token embedding (with learned positions, where a model has them),
+ * decoder layers, final norm, output head.
  *
  * <p>It knows neither a device nor its place among other ranks; {@link ModelBuilder} makes one from
  * a configuration and named parameters.
  */
 public final class TransformerModel {
   private final Parameter embedding;
+  private final @Nullable Parameter positionEmbedding;
   private final List<DecoderLayer> layers;
-  private final Parameter finalNorm;
-  private final double epsilon;
+  private final NormLayer finalNorm;
   private final Parameter head;
   private final RotaryTables rotary;
 
   TransformerModel(
       Parameter embedding,
+      @Nullable Parameter positionEmbedding,
       List<DecoderLayer> layers,
-      Parameter finalNorm,
-      double epsilon,
+      NormLayer finalNorm,
       Parameter head,
       RotaryTables rotary) {
     this.embedding = embedding;
+    this.positionEmbedding = positionEmbedding;
     this.layers = List.copyOf(layers);
     this.finalNorm = finalNorm;
-    this.epsilon = epsilon;
     this.head = head;
     this.rotary = rotary;
   }
@@ -130,7 +133,11 @@ public final class TransformerModel {
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {
-    ResidualStream stream = new ResidualStream(Embedding.forward(tape, ids, embedding), null);
+    Tensor embedded = Embedding.forward(tape, ids, embedding);
+    if (positionEmbedding != null) {
+      embedded = AddPositions.forward(tape, embedded, context.positions(), positionEmbedding);
+    }
+    ResidualStream stream = new ResidualStream(embedded, null);
     for (DecoderLayer layer : layers) {
       stream = layer.forward(tape, stream, context);
     }
@@ -138,7 +145,7 @@ public final class TransformerModel {
   }
 
   private Tensor normalise(Tape tape, Tensor sum, @Nullable Tensor delta) {
-    AddRmsNorm.Result result = AddRmsNorm.forward(tape, sum, delta, finalNorm, epsilon);
+    AddRmsNorm.Result result = finalNorm.forward(tape, sum, delta);
     tape.release(result.sum());
     return result.y();
   }

@@ -21,7 +21,8 @@ import java.util.Map;
 
 /**
  * Moves parameters between the device and safetensors files, taking fused parameters apart and
- * putting them together again: files name tensors as Hugging Face does.
+ * putting them together again, and transposing those that a family stores so: files name tensors as
+ * Hugging Face does.
  */
 public final class WeightTransfer {
   /** Bytes moved at a time; bounds the staging memory on the host and on the device. */
@@ -61,7 +62,11 @@ public final class WeightTransfer {
                   + "; it belongs to another model");
         }
         Tensor target = parameter.slice(part.firstRow(), part.rows());
-        upload(tensor, target.reshape(target.elements()), scratch);
+        if (part.transposed()) {
+          uploadTransposed(tensor, target, scratch);
+        } else {
+          upload(tensor, target.reshape(target.elements()), scratch);
+        }
       }
     }
   }
@@ -83,7 +88,9 @@ public final class WeightTransfer {
                 prefix + part.hfName(),
                 fileDtype(flat.dtype()),
                 layout.shape(part),
-                new DeviceRows(backend.device(), rows.reshape(rows.elements()))));
+                part.transposed()
+                    ? out -> downloadTransposed(rows, out)
+                    : new DeviceRows(backend.device(), rows.reshape(rows.elements()))));
       }
     }
     return sources;
@@ -127,6 +134,45 @@ public final class WeightTransfer {
       backend.copy(piece, target.slice(first, count));
     }
     scratch.release(staging);
+  }
+
+  /** As {@link #upload}, a few rows of the target at a time, which are columns of the file. */
+  private void uploadTransposed(SafetensorsTensor tensor, Tensor target, MemoryScope scratch) {
+    DType dtype = deviceDtype(tensor);
+    int columns = target.shape().columns();
+    int rows = target.shape().rows();
+    int step = Math.clamp(CHUNK_BYTES / dtype.bytes() / columns, 1, rows);
+    Tensor staging = scratch.allocate("weights from file", dtype, (long) step * columns);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment host = arena.allocate(staging.bytes(), 8);
+      for (int first = 0; first < rows; first += step) {
+        int count = Math.min(step, rows - first);
+        TransposedMatrix.columns(tensor.data(), columns, rows, first, count, dtype.bytes(), host);
+        Tensor piece = staging.slice(0, (long) count * columns);
+        backend.device().upload(host.asSlice(0, piece.bytes()), piece);
+        Tensor into = target.slice(first, count);
+        backend.copy(piece, into.reshape(into.elements()));
+      }
+    }
+    scratch.release(staging);
+  }
+
+  /** The columns of a matrix one after another; the whole matrix is on the host meanwhile. */
+  private void downloadTransposed(Tensor tensor, WritableByteChannel out) throws IOException {
+    int rows = tensor.shape().rows();
+    int columns = tensor.shape().columns();
+    long bytes = tensor.dtype().bytes();
+    int step = Math.clamp(CHUNK_BYTES / bytes / rows, 1, columns);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment host = arena.allocate(tensor.bytes(), 8);
+      backend.device().download(tensor, host);
+      MemorySegment piece = arena.allocate(bytes * step * rows, 8);
+      for (int first = 0; first < columns; first += step) {
+        int count = Math.min(step, columns - first);
+        TransposedMatrix.columns(host, rows, columns, first, count, bytes, piece);
+        TensorSource.write(piece.asSlice(0, bytes * count * rows), out);
+      }
+    }
   }
 
   /** The elements of a flat tensor, fetched from the device when they are asked for. */

@@ -35,20 +35,17 @@ public record AttentionBlock(
     SplitHeads.Rotation rotation =
         new SplitHeads.Rotation(geometry, context.positions(), context.rotary());
     SplitHeads.Heads heads = SplitHeads.forward(tape, projected, rotation, headNorm);
+    AttentionLayout layout = context.layout();
     if (context.cache() != null) {
-      heads = cached(tape, heads, context.cache());
+      KeyValueCache.View seen =
+          context.cache().append(tape, layer, heads.k(), heads.v(), context.layout());
+      tape.release(heads.k());
+      tape.release(heads.v());
+      heads = new SplitHeads.Heads(heads.q(), seen.keys(), seen.values());
+      layout = seen.layout();
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
-    AttentionLayout layout = context.layout().withWindow(window);
-    return output.forward(tape, Attention.forward(tape, heads, layout, scale));
-  }
-
-  private SplitHeads.Heads cached(Tape tape, SplitHeads.Heads fresh, KeyValueCache cache) {
-    cache.append(tape.backend(), layer, fresh.k(), fresh.v());
-    tape.release(fresh.k());
-    tape.release(fresh.v());
-    return new SplitHeads.Heads(
-        fresh.q(), tape.retain(cache.keys(layer)), tape.retain(cache.values(layer)));
+    return output.forward(tape, Attention.forward(tape, heads, layout.withWindow(window), scale));
   }
 
   List<Parameter> parameters() {

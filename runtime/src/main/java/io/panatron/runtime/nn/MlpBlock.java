@@ -2,22 +2,22 @@ package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
-import io.panatron.runtime.autograd.Swiglu;
 import io.panatron.runtime.autograd.Tape;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The gated feed-forward network: {@code down(silu(gate x) * up x)}.
+ * The feed-forward network: {@code down(silu(gate x) * up x)}, or {@code down(f(up x))}.
  *
- * @param gateUp weight [2 ffn, hidden]: gate rows, then up rows
+ * @param gateUp weight [2 ffn, hidden]: gate rows, then up rows; without a gate [ffn, hidden]
+ * @param activation of a kind that fits the rows of {@code gateUp}
  * @param down weight [hidden, ffn]
  */
-public record MlpBlock(LinearLayer gateUp, LinearLayer down) {
+public record MlpBlock(LinearLayer gateUp, MlpActivation activation, LinearLayer down) {
 
   /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
   public Tensor forward(Tape tape, Tensor x) {
-    return down.forward(tape, Swiglu.forward(tape, gateUp.forward(tape, x)));
+    return down.forward(tape, activation.forward(tape, gateUp.forward(tape, x)));
   }
 
   List<Parameter> parameters() {

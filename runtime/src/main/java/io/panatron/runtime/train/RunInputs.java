@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
@@ -14,12 +15,11 @@ import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.VocabularyGrowth;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * @param checkpoint what the run continues from, or null
  * @param modelFolder the checkpoint, or the folder of {@code --model}
  * @param files what checkpoints take over from it, added tokens included
- * @param model its configuration, with room for added tokens
+ * @param saved what the folder's weights are to be read as
+ * @param model what the saved config.json will say: {@code saved} with room for added tokens
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
  */
@@ -38,6 +39,7 @@ record RunInputs(
     @Nullable Checkpoint checkpoint,
     Path modelFolder,
     ModelFolderFiles files,
+    ModelConfig saved,
     ModelConfig model,
     VocabularyGrowth vocabulary,
     DType dtype,
@@ -52,20 +54,19 @@ record RunInputs(
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
-    ModelConfig saved = ModelConfig.read(folder);
+    Path configFile = ModelConfig.file(folder);
+    ModelFolderFiles read = ModelFolderFiles.read(folder);
+    ObjectNode effective = read.config();
+    ModelConfig saved = ModelArguments.apply(config.arguments(), configFile, effective);
     HfTokenizer tokenizer = HfTokenizer.open(folder, config.data().newSpecialTokens());
     boolean opened = false;
     DataPipeline data = null;
     try {
       VocabularyGrowth vocabulary = growth(saved, tokenizer);
-      ModelConfig model = vocabulary.isNone() ? saved : ModelConfig.read(folder, vocabulary.rows());
-      config.arguments().requireAgreement(named(model));
-      WindowArguments.requireAgreement(
-          config.arguments().textOrNull("window_size"),
-          config.arguments().textOrNull("window_attn_skip_freq"),
-          model);
+      ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
+      ModelArguments.requireAgreement(config.arguments(), model);
       DType dtype = dtype(config.arguments(), model, backend);
-      ModelFolderFiles files = ModelFolderFiles.read(folder);
+      ModelFolderFiles files = read.withConfig(effective);
       if (!vocabulary.isNone()) {
         files = files.with(tokenizer.addedTokens().changed(files.others()), vocabulary.rows());
       }
@@ -77,12 +78,14 @@ record RunInputs(
               tokenizer,
               ZonedDateTime.now());
       DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
+      requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);
       RunInputs inputs =
           new RunInputs(
               checkpoint,
               folder,
               files,
+              saved,
               model,
               vocabulary,
               dtype,
@@ -133,6 +136,16 @@ record RunInputs(
     }
   }
 
+  /** Rotary positions go on for ever, learned ones end. */
+  private static void requirePositions(int length, ModelConfig model) {
+    if (model.family().positions() == ModelFamily.PositionKind.LEARNED
+        && length > model.maxPositionEmbeddings()) {
+      throw new UserError(
+          "--max_length %d is more than the %d positions that the model has learned; lower it."
+              .formatted(length, model.maxPositionEmbeddings()));
+    }
+  }
+
   private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
     TrainingConfig.Batches batches = config.batches();
     IterationPlan.Request request =
@@ -146,30 +159,6 @@ record RunInputs(
             batches.maxEpochs(),
             batches.evalIterations());
     return data.isStreamed() ? IterationPlan.ofStream(request) : IterationPlan.of(request);
-  }
-
-  /** What config.json says, under the names of the command line. */
-  private static Map<String, Object> named(ModelConfig model) {
-    Map<String, Object> values = new LinkedHashMap<>();
-    values.put("num_layers", (long) model.numLayers());
-    values.put("hidden_size", (long) model.hiddenSize());
-    values.put("ffn_hidden_size", (long) model.intermediateSize());
-    values.put("num_attention_heads", (long) model.numHeads());
-    values.put("num_query_groups", (long) model.numKeyValueHeads());
-    values.put("group_query_attention", model.numKeyValueHeads() > 1);
-    values.put("kv_channels", (long) model.headDim());
-    values.put("max_position_embeddings", (long) model.maxPositionEmbeddings());
-    values.put("norm_epsilon", model.rmsNormEps());
-    values.put("qk_layernorm", model.qkNorm());
-    values.put("untie_embeddings_and_output_weights", !model.tieWordEmbeddings());
-    values.put("add_qkv_bias", model.qkvBias());
-    values.put("disable_bias_linear", !model.mlpBias());
-    values.put("padded_vocab_size", (long) model.vocabSize());
-    values.put("model_type", model.family().modelType());
-    if (model.ropeTheta() == Math.rint(model.ropeTheta())) {
-      values.put("rotary_base", (long) model.ropeTheta());
-    }
-    return values;
   }
 
   @Override

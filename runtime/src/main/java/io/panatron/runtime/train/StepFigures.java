@@ -43,18 +43,15 @@ final class StepFigures implements TrainingObserver {
   @Override
   public void onBatch(List<MicroBatch> batch, long nanos) {
     waitNanos = nanos;
-    double tokens = 0;
-    double squares = 0;
+    flops = 0;
     for (MicroBatch micro : batch) {
       int[] starts = micro.sequenceStarts();
       for (int s = 1; s < starts.length; s++) {
         int length = starts[s] - starts[s - 1];
         lengths.add(Math.max(length, 1));
-        tokens += length;
-        squares += (double) length * length;
+        flops += flopCount.of(length);
       }
     }
-    flops = flopCount.of(tokens, squares);
   }
 
   /** Operations of the step that is under way or was done last. */

@@ -76,8 +76,7 @@ public final class TrainingSession {
       TrainerSettings settings = settings(inputs, saves);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
       RunHeader.print(this::say, config, rank, inputs, saves);
-      try (LoadedModel model =
-          LoadedModel.open(rank, inputs.modelFolder(), modelOptions(inputs), inputs.vocabulary())) {
+      try (LoadedModel model = openModel(inputs)) {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
@@ -193,9 +192,15 @@ public final class TrainingSession {
     return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
   }
 
-  private LoadedModel.Options modelOptions(RunInputs inputs) {
-    return new LoadedModel.Options(
-        inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory());
+  private LoadedModel openModel(RunInputs inputs) {
+    return LoadedModel.open(
+        rank,
+        inputs.modelFolder(),
+        inputs.saved(),
+        ModelArguments.overrides(config.arguments()).source(),
+        new LoadedModel.Options(
+            inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory()),
+        inputs.vocabulary().isNone() ? null : inputs.vocabulary());
   }
 
   private TrainerSettings settings(RunInputs inputs, SaveSchedule saves) {

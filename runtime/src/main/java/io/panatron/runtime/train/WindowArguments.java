@@ -1,7 +1,10 @@
 package io.panatron.runtime.train;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.SlidingWindow;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,7 +14,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code --window_size} and {@code --window_attn_skip_freq}, which may say what config.json says.
+ * {@code --window_size} and {@code --window_attn_skip_freq}, which change what config.json says.
  *
  * <p>A size of {@code 'l,0'} lets a token see itself and the {@code l} tokens before it: {@code
  * sliding_window} is {@code l + 1}. A frequency of {@code n} gives every {@code n}th layer the full
@@ -24,6 +27,43 @@ final class WindowArguments {
   private static final Pattern LAYERS = Pattern.compile("\\[\\s*[01](\\s*,\\s*[01])*\\s*]");
 
   private WindowArguments() {}
+
+  /**
+   * Writes the two parameters into a configuration, as far as its family has keys for them.
+   *
+   * @throws UserError if they cannot be read
+   */
+  static void apply(
+      @Nullable String size,
+      @Nullable String skipFrequency,
+      ObjectNode config,
+      ModelFamily family) {
+    if (size == null) {
+      return;
+    }
+    int tokens = tokens(size);
+    switch (family) {
+      case MISTRAL, PHI3, STARCODER2 -> {
+        if (tokens == 0) {
+          config.putNull("sliding_window");
+        } else {
+          config.put("sliding_window", tokens);
+        }
+      }
+      case QWEN2, QWEN3 -> {
+        List<Boolean> layers = layers(skipFrequency, config.path("num_hidden_layers").asInt(32));
+        boolean active = tokens > 0 && layers.contains(true);
+        config.put("use_sliding_window", active);
+        ArrayNode types = config.putArray("layer_types");
+        layers.forEach(
+            windowed -> types.add(active && windowed ? "sliding_attention" : "full_attention"));
+        if (active) {
+          config.put("sliding_window", tokens);
+        }
+      }
+      case LLAMA, GLM, ERNIE4_5, GPT2 -> {}
+    }
+  }
 
   /**
    * Checks the two parameters where they are given.
@@ -46,8 +86,12 @@ final class WindowArguments {
         tokens == 0 || !layers.contains(true) ? null : new SlidingWindow(tokens, layers);
     if (!Objects.equals(given, model.slidingWindow())) {
       throw new UserError(
-          "--window_size %s means %s, but config.json means %s; set sliding_window there, or leave the parameter out."
-              .formatted(size, described(given), described(model.slidingWindow())));
+          "--window_size %s means %s, but the config.json of %s can only say %s; leave the parameter out."
+              .formatted(
+                  size,
+                  described(given),
+                  model.family().architecture(),
+                  described(model.slidingWindow())));
     }
   }
 

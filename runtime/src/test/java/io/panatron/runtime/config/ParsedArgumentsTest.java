@@ -92,12 +92,16 @@ class ParsedArgumentsTest {
   @Test
   void whatTheUserSetMustAgreeWithTheModel() {
     Map<String, Object> model = Map.of("rotary_base", 1000000L, "norm_epsilon", 1e-5);
-    assertThatCode(() -> sft().requireAgreement(model)).doesNotThrowAnyException();
-    assertThatCode(() -> sft(typed("norm_epsilon", "1e-5")).requireAgreement(model))
+    assertThatCode(() -> sft().requireAgreement(model, "LlamaForCausalLM"))
         .doesNotThrowAnyException();
-    assertThatThrownBy(() -> sft(typed("rotary_base", "10000")).requireAgreement(model))
+    assertThatCode(
+            () -> sft(typed("norm_epsilon", "1e-5")).requireAgreement(model, "LlamaForCausalLM"))
+        .doesNotThrowAnyException();
+    assertThatThrownBy(
+            () -> sft(typed("rotary_base", "10000")).requireAgreement(model, "LlamaForCausalLM"))
         .isInstanceOf(UserError.class)
-        .hasMessageContaining("--rotary_base 10000 (config.json has 1000000)");
+        .hasMessageContaining(
+            "config.json of LlamaForCausalLM cannot say --rotary_base 10000 (it has 1000000)");
   }
 
   @Test

@@ -105,6 +105,33 @@ class GeneratorTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 5, 11})
+  void behindAWindowTokensAreThoseOfAPassWithoutCacheToo(int window) {
+    model.close();
+    model = SmallModel.openWithWindow(folder, window);
+    GenerationSettings settings =
+        new GenerationSettings(Sampling.GREEDY, 33, Set.of(), 2, 3, 3, false);
+    Sampler sampler = new Sampler(model.loaded.config().vocabSize());
+    List<Completion> completions = generate(prompts, settings);
+    assertThat(completions).hasSize(2 * prompts.size());
+    for (Completion completion : completions) {
+      int[] sequence = prompts.get(completion.prompt());
+      for (int i = 0; i < completion.tokens().length; i++) {
+        Sampler.Draw draw =
+            sampler.draw(model.logitsAfter(sequence), Sampling.GREEDY, null, new Random(1));
+        assertThat(completion.tokens()[i]).isEqualTo(draw.token());
+        assertThat(completion.logProbabilities()[i])
+            .isCloseTo(draw.logProbability(), within(DOUBLE_ROUNDING));
+        sequence = Arrays.copyOf(sequence, sequence.length + 1);
+        sequence[sequence.length - 1] = draw.token();
+      }
+    }
+    assertSame(
+        generate(prompts, new GenerationSettings(SAMPLED, 33, Set.of(), 3, 3, 2, false)),
+        generate(prompts, new GenerationSettings(SAMPLED, 33, Set.of(), 3, 3, 50, false)));
+  }
+
   @Test
   void logProbabilitiesAreThoseOfTheDistributionThatWasDrawnFrom() {
     Sampler sampler = new Sampler(model.loaded.config().vocabSize());

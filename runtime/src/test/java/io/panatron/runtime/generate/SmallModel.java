@@ -1,5 +1,7 @@
 package io.panatron.runtime.generate;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
@@ -15,6 +17,7 @@ import io.panatron.runtime.quickstart.QuickstartModel;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -47,6 +50,25 @@ final class SmallModel implements AutoCloseable {
 
   static SmallModel open(Path folder) {
     write(folder);
+    return opened(folder);
+  }
+
+  /** One whose first layer sees only a few tokens. */
+  static SmallModel openWithWindow(Path folder, int window) {
+    write(folder);
+    Path file = folder.resolve("config.json");
+    try {
+      ObjectNode config = (ObjectNode) new ObjectMapper().readTree(file.toFile());
+      config.put("use_sliding_window", true).put("sliding_window", window);
+      config.putArray("layer_types").add("sliding_attention").add("full_attention");
+      Files.writeString(file, config.toString());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return opened(folder);
+  }
+
+  private static SmallModel opened(Path folder) {
     RankContext rank = reference();
     return new SmallModel(
         rank,

@@ -34,7 +34,7 @@ class FlopCountTest {
             "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256
             """);
 
-    assertThat(llama.of(2 * 4096, 2.0 * 4096 * 4096)).isEqualTo(395_257_250_316_288.0);
+    assertThat(2 * llama.of(4096)).isEqualTo(395_257_250_316_288.0);
   }
 
   @Test
@@ -48,7 +48,7 @@ class FlopCountTest {
             "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 384
             """);
 
-    assertThat(qwen.of(300, 3 * 100.0 * 100)).isEqualTo(292_377_600.0);
+    assertThat(3 * qwen.of(100)).isEqualTo(292_377_600.0);
   }
 
   @Test
@@ -63,7 +63,37 @@ class FlopCountTest {
             """);
 
     // 6 layers * query width * the difference of the squares
-    assertThat(qwen.of(200, 200.0 * 200) - qwen.of(200, 2 * 100.0 * 100))
-        .isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
+    assertThat(qwen.of(200) - 2 * qwen.of(100)).isEqualTo(6.0 * 3 * 96 * (40_000 - 20_000));
+  }
+
+  @Test
+  void aWindowLeavesOfTheSquareWhatItReaches() throws IOException {
+    FlopCount mistral =
+        count(
+            "MistralForCausalLM",
+            "mistral",
+            """
+            "hidden_size": 64, "intermediate_size": 104, "num_hidden_layers": 3,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 384,
+            "sliding_window": 30
+            """);
+
+    // Of 100 tokens the first 30 see a triangle, the others 30 tokens each.
+    double pairs = 30.0 * 30 / 2 + 70 * 30;
+    assertThat(mistral.of(100) - 100 * mistral.perToken()).isEqualTo(6.0 * 3 * 64 * 2 * pairs);
+    assertThat(mistral.of(30) - 30 * mistral.perToken()).isEqualTo(6.0 * 3 * 64 * 30 * 30);
+  }
+
+  @Test
+  void anMlpWithoutAGateHasTwoProjections() throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"),
+        """
+        {"model_type": "gpt2", "n_embd": 64, "n_inner": 100, "n_layer": 3, "n_head": 4,
+         "vocab_size": 384}
+        """);
+    FlopCount gpt2 = FlopCount.of(ModelConfig.read(folder));
+
+    assertThat(gpt2.perToken()).isEqualTo(6.0 * (3 * (4 * 64 * 64 + 2 * 64 * 100) + 64 * 384));
   }
 }

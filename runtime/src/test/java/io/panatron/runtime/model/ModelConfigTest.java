@@ -9,10 +9,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
+import io.panatron.runtime.nn.MlpActivation;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,6 +70,8 @@ class ModelConfigTest {
                 false,
                 false,
                 false,
+                new MlpActivation.Gated(),
+                16,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -98,6 +102,8 @@ class ModelConfigTest {
                 false,
                 false,
                 false,
+                new MlpActivation.Gated(),
+                12,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -129,6 +135,8 @@ class ModelConfigTest {
                 false,
                 false,
                 true,
+                new MlpActivation.Gated(),
+                16,
                 0.02,
                 SafetensorsDtype.F32,
                 null,
@@ -152,9 +160,12 @@ class ModelConfigTest {
     assertThat(config.numHeads()).isEqualTo(expected.get("num_attention_heads").intValue());
     assertThat(config.numKeyValueHeads()).isEqualTo(expected.get("num_key_value_heads").intValue());
     assertThat(config.headDim()).isEqualTo(expected.get("head_dim").asInt(4096 / 32));
+    double rotated = expected.get("rope_parameters").path("partial_rotary_factor").asDouble(1);
+    assertThat(config.rotaryDim())
+        .isEqualTo(family == ModelFamily.GPT2 ? 0 : (int) (rotated * config.headDim()));
     assertThat(config.maxPositionEmbeddings())
         .isEqualTo(expected.get("max_position_embeddings").intValue());
-    assertThat(config.rmsNormEps()).isEqualTo(expected.get("rms_norm_eps").doubleValue());
+    assertThat(config.normEpsilon()).isEqualTo(expected.get("rms_norm_eps").doubleValue());
     assertThat(config.ropeTheta())
         .isEqualTo(expected.get("rope_parameters").get("rope_theta").doubleValue());
     assertThat(config.ropeScaling()).isNull();
@@ -167,12 +178,15 @@ class ModelConfigTest {
     assertThat(config.bosTokenId())
         .isEqualTo(
             expected.get("bos_token_id").isNull() ? null : expected.get("bos_token_id").intValue());
-    assertThat(config.eosTokenIds())
-        .isEqualTo(
-            expected.get("eos_token_id").isNull()
-                ? List.of()
-                : List.of(expected.get("eos_token_id").intValue()));
-    assertThat(config.padTokenId()).isNull();
+    List<Integer> eosTokenIds = new ArrayList<>();
+    JsonNode eos = expected.get("eos_token_id");
+    eos.forEach(id -> eosTokenIds.add(id.intValue()));
+    if (eos.isInt()) {
+      eosTokenIds.add(eos.intValue());
+    }
+    assertThat(config.eosTokenIds()).isEqualTo(eosTokenIds);
+    JsonNode pad = expected.path("pad_token_id");
+    assertThat(config.padTokenId()).isEqualTo(pad.isInt() ? pad.intValue() : null);
     assertThat(config.dtype()).isNull();
   }
 
@@ -381,7 +395,18 @@ class ModelConfigTest {
         "{'model_type':'qwen2','num_attention_heads':7,'num_key_value_heads':1} | "
             + "hidden_size is 4096, but must be a multiple",
         "{'model_type':'qwen3','head_dim':null} | head_dim is null, but must be an integer",
-        "{'architectures':['GPT2LMHeadModel']} | names the model GPT2LMHeadModel",
+        "{'architectures':['BertForMaskedLM']} | names the model BertForMaskedLM",
+        "{'model_type':'gpt2','activation_function':'mish'} | activation_function mish, which is not",
+        "{'model_type':'gpt2','add_cross_attention':true} | asks for add_cross_attention true",
+        "{'model_type':'gpt2','scale_attn_weights':false} | asks for scale_attn_weights false",
+        "{'model_type':'gpt2','scale_attn_by_inverse_layer_idx':true} | inverse_layer_idx true",
+        "{'model_type':'gpt2','n_embd':770} | n_embd is 770, but must be a multiple of n_head 12",
+        "{'model_type':'gpt2','n_layer':0} | n_layer is 0, but must be from 1",
+        "{'model_type':'glm','partial_rotary_factor':0.51} | rotates 65 of head_dim 128 elements",
+        "{'model_type':'llama','partial_rotary_factor':0.5} | LlamaForCausalLM rotates whole heads",
+        "{'model_type':'phi3','rope_scaling':{'type':'linear','factor':2}} | only longrope is",
+        "{'model_type':'phi3','rope_scaling':{'type':'longrope','factor':2}} | "
+            + "without its original_max_position_embeddings",
         "{'hidden_size':64} | names neither model_type nor architectures",
         "{'model_type':'llama','rope_scaling':{'rope_type':'llama3','factor':8.0}} | "
             + "without its low_freq_factor",

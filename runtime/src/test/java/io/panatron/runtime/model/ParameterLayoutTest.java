@@ -52,7 +52,7 @@ class ParameterLayoutTest {
                     .isEqualTo(model.get("parameters").longValue());
               }));
     }
-    assertThat(tests).hasSize(7);
+    assertThat(tests).hasSize(17);
     return tests;
   }
 

@@ -56,8 +56,8 @@ class WindowArgumentsTest {
       delimiter = '|',
       quoteCharacter = '^',
       value = {
-        "129,0 | | --window_size 129,0 means a window of 130 tokens in 4 of 4 layers, but config.json "
-            + "means a window of 129 tokens in 4 of 4 layers",
+        "129,0 | | --window_size 129,0 means a window of 130 tokens in 4 of 4 layers, but the "
+            + "config.json of MistralForCausalLM can only say a window of 129 tokens in 4 of 4 layers",
         "128,0 | 2 | a window of 129 tokens in 2 of 4 layers, but",
         "-1,0 | | --window_size -1,0 means no window, but",
         "128,5 | | --window_size '128,5' is no window of a causal model",

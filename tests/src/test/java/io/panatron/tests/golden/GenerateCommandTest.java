@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** {@code trainer generate} as a process, against transformers. */
 class GenerateCommandTest {
   @ParameterizedTest
-  @ValueSource(strings = {"qwen2", "qwen3", "llama3"})
+  @ValueSource(strings = {"qwen2", "qwen3", "llama3", "gpt2"})
   void promptsAreRenderedAndContinuedAsByTransformers(String name) throws Exception {
     Golden golden = Golden.open(name);
     List<String> arguments = arguments(golden, "--prompt");

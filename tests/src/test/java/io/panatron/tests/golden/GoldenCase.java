@@ -21,7 +21,7 @@ record GoldenCase(Golden fixture, String backendName, DType dtype, Supplier<Back
 
   static List<GoldenCase> all() {
     List<GoldenCase> cases = new ArrayList<>();
-    for (String name : List.of("qwen2", "qwen3", "llama3")) {
+    for (String name : List.of("qwen2", "qwen3", "llama3", "gpt2")) {
       Golden fixture = Golden.open(name);
       cases.add(new GoldenCase(fixture, "reference", DType.F64, Backends::reference));
       cases.add(new GoldenCase(fixture, "reference", DType.F32, Backends::reference));

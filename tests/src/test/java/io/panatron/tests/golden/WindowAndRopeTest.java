@@ -39,8 +39,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Random models with sliding windows and scaled rotary positions, whose logits, losses and greedy
- * continuations transformers computed. Sequences of a case are packed into one micro-batch.
+ * Random models of every family, with sliding windows, scaled and partial rotary positions, whose
+ * logits, losses and greedy continuations transformers computed. Sequences of a case are packed
+ * into one micro-batch.
  */
 class WindowAndRopeTest {
   /** Transformers computes norms, cosines and sines in float32 even in a float64 model. */
@@ -60,7 +61,7 @@ class WindowAndRopeTest {
 
   private record Place(String name, DType dtype, Supplier<Backend> backend) {}
 
-  private record Case(Place place, JsonNode fixture) {
+  private record Case(Place place, String folder, JsonNode fixture) {
     boolean exact() {
       return place.dtype == DType.F64;
     }
@@ -79,26 +80,29 @@ class WindowAndRopeTest {
             new Place("reference", DType.F64, Backends::reference),
             new Place("cpu", DType.F32, () -> Backends.cpu(2, System.getenv())));
     List<Case> cases = new ArrayList<>();
-    try (InputStream in = resource("cases.json")) {
-      for (JsonNode fixture : new ObjectMapper().readTree(in).get("cases")) {
-        for (Place place : places) {
-          cases.add(new Case(place, fixture));
+    for (String folder : List.of("attention", "families")) {
+      try (InputStream in = resource(folder, "cases.json")) {
+        for (JsonNode fixture : new ObjectMapper().readTree(in).get("cases")) {
+          for (Place place : places) {
+            cases.add(new Case(place, folder, fixture));
+          }
         }
       }
     }
     return cases;
   }
 
-  private static InputStream resource(String name) {
+  private static InputStream resource(String folder, String name) {
     return Objects.requireNonNull(
-        WindowAndRopeTest.class.getResourceAsStream("/golden/attention/" + name), name);
+        WindowAndRopeTest.class.getResourceAsStream("/golden/" + folder + "/" + name), name);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void logitsTrainingAndGenerationAreThoseOfTransformers(Case example) throws IOException {
     Files.writeString(folder.resolve("config.json"), example.fixture.get("config").toString());
-    try (InputStream weights = resource(example.fixture.get("weights").asText() + ".safetensors")) {
+    String file = example.fixture.get("weights").asText() + ".safetensors";
+    try (InputStream weights = resource(example.folder, file)) {
       Files.copy(weights, folder.resolve("model.safetensors"));
     }
     Backend backend = example.place.backend.get();

@@ -2,6 +2,7 @@ package io.panatron.tests.gradient;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.Backend.HeadNorm;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.RotaryTable;
@@ -11,9 +12,10 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Gradients of the RMS norm and of the split into rotated heads. */
+/** Gradients of the norms and of the split into rotated heads. */
 final class NormGradientTest {
   private static final int TOKENS = 5;
 
@@ -73,13 +75,88 @@ final class NormGradientTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"false, 4, 4", "true, 4, 4", "false, 6, 6", "true, 6, 2"})
+  @ValueSource(booleans = {false, true})
+  @GradientOf("addLayerNormBackward")
+  void layerNormGradientIsTheSlopeInBothAddendsTheWeightAndTheBias(boolean residual) {
+    int hidden = 7;
+    Tensor x = check.normal(TOKENS, hidden);
+    Tensor delta = check.normal(TOKENS, hidden);
+    Tensor weight = check.normal(hidden);
+    Tensor bias = check.normal(hidden);
+    Tensor sum = check.empty(TOKENS, hidden);
+    Tensor y = check.empty(TOKENS, hidden);
+    Tensor rstd = check.empty(TOKENS);
+    Tensor dy = check.normal(TOKENS, hidden);
+    Tensor dSum = check.normal(TOKENS, hidden);
+    DoubleSupplier loss =
+        () -> {
+          if (residual) {
+            check.backend().addLayerNormForward(x, delta, weight, bias, EPSILON, sum, y, rstd);
+            return check.weigh(dy, y) + check.weigh(dSum, sum);
+          }
+          check.backend().addLayerNormForward(x, null, weight, bias, EPSILON, null, y, rstd);
+          return check.weigh(dy, y);
+        };
+    assertThat(loss.getAsDouble()).isFinite();
+    Tensor dx = check.empty(TOKENS, hidden);
+    Tensor dWeight = check.normal(hidden);
+    Tensor dBias = check.normal(hidden);
+    double[] weightBefore = check.read(dWeight);
+    double[] biasBefore = check.read(dBias);
+    check
+        .backend()
+        .addLayerNormBackward(
+            check.scratch(),
+            residual ? sum : x,
+            weight,
+            rstd,
+            dy,
+            residual ? dSum : null,
+            dx,
+            dWeight,
+            dBias);
+    double[] gradient = check.read(dx);
+    check.verify("x", x, gradient, loss);
+    if (residual) {
+      check.verify("delta", delta, gradient, loss);
+    }
+    check.verify("weight", weight, check.added(dWeight, weightBefore), loss);
+    check.verify("bias", bias, check.added(dBias, biasBefore), loss);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @GradientOf("activationBackward")
+  void activationGradientIsTheSlope(Activation activation) {
+    double[] inputs = {-7, -2.5, -1.3, -0.8, -0.2, -1e-3, 2e-3, 0.3, 0.75, 1.4, 2.9, 6};
+    Tensor x = check.tensor(inputs, 2, 6);
+    Tensor y = check.empty(2, 6);
+    Tensor dy = check.normal(2, 6);
+    DoubleSupplier loss =
+        () -> {
+          check.backend().activationForward(activation, x, y);
+          return check.weigh(dy, y);
+        };
+    Tensor dx = check.empty(2, 6);
+    check.backend().activationBackward(activation, x, dy, dx);
+    check.verify("x", x, check.read(dx), loss);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "false, 4, 4, false",
+    "true, 4, 4, false",
+    "false, 6, 6, true",
+    "true, 6, 2, false",
+    "true, 8, 4, true"
+  })
   @GradientOf("splitHeadsBackward")
   void splitGradientIsTheSlopeInTheProjectionAndBothNormWeights(
-      boolean normed, int headDim, int rotaryDim) {
+      boolean normed, int headDim, int rotaryDim, boolean interleaved) {
     HeadGeometry geometry = new HeadGeometry(3, 1, headDim);
     RotaryTable rotary =
-        new RotaryTable(check.normal(9, rotaryDim / 2), check.normal(9, rotaryDim / 2));
+        new RotaryTable(
+            check.normal(9, rotaryDim / 2), check.normal(9, rotaryDim / 2), interleaved);
     Tensor positions = check.integers(0, 8, 3, 3, 1);
     Tensor qkv = check.normal(TOKENS, geometry.fusedColumns());
     HeadNorm given = new HeadNorm(check.normal(headDim), check.normal(headDim), EPSILON);

@@ -3,6 +3,7 @@ package io.panatron.tests.gradient;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
@@ -20,6 +21,7 @@ import io.panatron.runtime.model.RopeScaling;
 import io.panatron.runtime.model.SlidingWindow;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.WeightInitializer;
+import io.panatron.runtime.nn.MlpActivation;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.Arrays;
@@ -55,7 +57,9 @@ class TapeGradientTest {
         config(ModelFamily.QWEN3, false, false, true),
         config(ModelFamily.QWEN2, true, true, false),
         config(ModelFamily.LLAMA, false, true, false),
-        config(ModelFamily.MISTRAL, false, true, false));
+        config(ModelFamily.MISTRAL, false, true, false),
+        config(ModelFamily.GLM, true, false, false),
+        config(ModelFamily.GPT2, true, true, false));
   }
 
   @ParameterizedTest
@@ -113,7 +117,8 @@ class TapeGradientTest {
 
   private static ModelConfig config(
       ModelFamily family, boolean qkvBias, boolean tied, boolean qkNorm) {
-    boolean otherBiases = family == ModelFamily.LLAMA;
+    boolean gpt2 = family == ModelFamily.GPT2;
+    boolean otherBiases = gpt2 || family == ModelFamily.LLAMA;
     return new ModelConfig(
         family,
         7,
@@ -121,7 +126,7 @@ class TapeGradientTest {
         6,
         2,
         4,
-        2,
+        gpt2 ? 4 : 2,
         6,
         16,
         1e-5,
@@ -133,6 +138,8 @@ class TapeGradientTest {
         otherBiases,
         otherBiases,
         qkNorm,
+        family.gated() ? new MlpActivation.Gated() : new MlpActivation.Plain(Activation.GELU_TANH),
+        gpt2 ? 0 : family == ModelFamily.GLM ? 4 : 6,
         0.4,
         null,
         null,

@@ -2,6 +2,7 @@ package io.panatron.tests.parity;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.panatron.kernels.Activation;
 import io.panatron.kernels.AdamWStep;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
@@ -42,6 +43,8 @@ final class MutationTest {
             new WrongEpsilon(),
             new WrongScale(),
             new WrongBeta(),
+            new WrongLayerEpsilon(),
+            new OtherActivation(),
             new LostToken(),
             new WrittenInput(),
             new ForgottenOutput())
@@ -79,6 +82,39 @@ final class MutationTest {
         Tensor y,
         Tensor rstd) {
       BASE.addRmsNormForward(x, delta, weight, 1.05 * epsilon, sum, y, rstd);
+    }
+  }
+
+  /** The layer norm's epsilon is off by a twentieth. */
+  public static final class WrongLayerEpsilon implements Mutant {
+    @Override
+    public String operation() {
+      return "addLayerNormForward";
+    }
+
+    public void addLayerNormForward(
+        Tensor x,
+        @Nullable Tensor delta,
+        Tensor weight,
+        Tensor bias,
+        double epsilon,
+        @Nullable Tensor sum,
+        Tensor y,
+        Tensor rstd) {
+      BASE.addLayerNormForward(x, delta, weight, bias, 1.05 * epsilon, sum, y, rstd);
+    }
+  }
+
+  /** One approximation of GELU in place of the other. */
+  public static final class OtherActivation implements Mutant {
+    @Override
+    public String operation() {
+      return "activationForward";
+    }
+
+    public void activationForward(Activation activation, Tensor x, Tensor y) {
+      BASE.activationForward(
+          activation == Activation.GELU ? Activation.GELU_TANH : activation, x, y);
     }
   }
 

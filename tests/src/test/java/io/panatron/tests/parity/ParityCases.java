@@ -23,9 +23,11 @@ final class ParityCases {
             LinearParity.cases(dtype),
             EmbeddingParity.cases(dtype),
             RmsNormParity.cases(dtype),
+            LayerNormParity.cases(dtype),
             SplitHeadsParity.cases(dtype),
             AttentionParity.cases(dtype),
             SwigluParity.cases(dtype),
+            ActivationParity.cases(dtype),
             LinearCrossEntropyParity.cases(dtype),
             OptimizerParity.cases(dtype))
         .flatMap(List::stream)

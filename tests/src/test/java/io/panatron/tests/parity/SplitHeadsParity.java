@@ -16,14 +16,16 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Splitting, head norm and rotary embedding, with and without the norm, whole and partial rotation.
+ * Splitting, head norm and rotary embedding, with and without the norm, whole, partial and no
+ * rotation, of halves and of neighbours.
  */
 final class SplitHeadsParity {
   private static final int POSITIONS = 400;
 
   private SplitHeadsParity() {}
 
-  private record Size(int tokens, HeadGeometry geometry, int rotaryDim, boolean norm) {
+  private record Size(
+      int tokens, HeadGeometry geometry, int rotaryDim, boolean interleaved, boolean norm) {
     int heads() {
       return geometry.queryHeads() + geometry.keyValueHeads();
     }
@@ -31,17 +33,21 @@ final class SplitHeadsParity {
 
   static List<ParityCase> cases(DType dtype) {
     List<ParityCase> cases = new ArrayList<>();
-    for (boolean norm : new boolean[] {false, true}) {
+    for (int kind = 0; kind < 4; kind++) {
+      boolean norm = kind % 2 == 1;
+      boolean pairs = kind >= 2;
       for (Size s :
           List.of(
-              new Size(1, new HeadGeometry(1, 1, 2), 2, norm),
-              new Size(2, new HeadGeometry(3, 1, 6), 6, norm),
-              new Size(3, new HeadGeometry(6, 2, 16), 16, norm),
-              new Size(17, new HeadGeometry(6, 2, 20), 20, norm),
-              new Size(31, new HeadGeometry(8, 4, 20), 10, norm),
-              new Size(33, new HeadGeometry(8, 4, 64), 64, norm),
-              new Size(65, new HeadGeometry(2, 2, 80), 32, norm),
-              new Size(127, new HeadGeometry(8, 1, 128), 128, norm))) {
+              new Size(1, new HeadGeometry(1, 1, 2), 2, pairs, norm),
+              new Size(5, new HeadGeometry(4, 4, 12), 0, pairs, norm),
+              new Size(9, new HeadGeometry(2, 1, 24), 6, pairs, norm),
+              new Size(2, new HeadGeometry(3, 1, 6), 6, pairs, norm),
+              new Size(3, new HeadGeometry(6, 2, 16), 16, pairs, norm),
+              new Size(17, new HeadGeometry(6, 2, 20), 20, pairs, norm),
+              new Size(31, new HeadGeometry(8, 4, 20), 10, pairs, norm),
+              new Size(33, new HeadGeometry(8, 4, 64), 64, pairs, norm),
+              new Size(65, new HeadGeometry(2, 2, 80), 32, pairs, norm),
+              new Size(127, new HeadGeometry(8, 1, 128), 128, pairs, norm))) {
         cases.add(new ParityCase("splitHeadsForward", s.toString(), dtype, p -> forward(p, s)));
         cases.add(new ParityCase("splitHeadsBackward", s.toString(), dtype, p -> backward(p, s)));
       }
@@ -57,6 +63,7 @@ final class SplitHeadsParity {
     final Pair sine;
     final Pair queryWeight;
     final Pair keyWeight;
+    final boolean interleaved;
     final boolean norm;
 
     Inputs(Parity p, Size s) {
@@ -81,15 +88,16 @@ final class SplitHeadsParity {
       sine = p.input(p.sums(), sin, POSITIONS, half);
       queryWeight = p.normalInput(1, s.geometry.headDim());
       keyWeight = p.normalInput(1, s.geometry.headDim());
+      interleaved = s.interleaved;
       norm = s.norm;
     }
 
     RotaryTable testedRotary() {
-      return new RotaryTable(cosine.tested(), sine.tested());
+      return new RotaryTable(cosine.tested(), sine.tested(), interleaved);
     }
 
     RotaryTable referenceRotary() {
-      return new RotaryTable(cosine.reference(), sine.reference());
+      return new RotaryTable(cosine.reference(), sine.reference(), interleaved);
     }
 
     @Nullable HeadNorm testedNorm() {

@@ -1,0 +1,90 @@
+package io.panatron.runtime.autograd;
+
+import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The residual addition and the layer norm that follows it: {@code sum = x + delta}, {@code y =
+ * (sum - mean(sum)) rstd weight + bias}.
+ *
+ * <p><b>Shapes</b>: x, delta, sum, y: [tokens, hidden]; weight, bias: [hidden]; rstd: [tokens].
+ *
+ * @param delta null when the stream has nothing to add yet; {@code sum} is then {@code x}
+ * @param sum saved, together with {@code rstd}
+ */
+public record AddLayerNorm(
+    Tensor x,
+    @Nullable Tensor delta,
+    Parameter weight,
+    Parameter bias,
+    Tensor sum,
+    Tensor rstd,
+    Tensor y)
+    implements Op {
+
+  /** As {@link AddRmsNorm#forward}. */
+  public static AddRmsNorm.Result forward(
+      Tape tape,
+      Tensor x,
+      @Nullable Tensor delta,
+      Parameter weight,
+      Parameter bias,
+      double epsilon) {
+    long tokens = x.shape().rows();
+    Tensor y = tape.allocate(weight.name(), x.dtype(), tokens, x.shape().columns());
+    Tensor rstd = tape.allocate("rstd", x.dtype().accumulator(), tokens);
+    // The delta is the output of a projection, which saves no output: its memory becomes the sum's.
+    Tensor sum =
+        delta == null
+            ? x
+            : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
+    tape.backend()
+        .addLayerNormForward(
+            x, delta, weight.value(), bias.value(), epsilon, delta == null ? null : sum, y, rstd);
+    if (tape.isRecording()) {
+      tape.record(new AddLayerNorm(x, delta, weight, bias, tape.retain(sum), rstd, y));
+    } else {
+      tape.release(rstd);
+    }
+    if (delta != null) {
+      tape.release(x);
+    }
+    return new AddRmsNorm.Result(sum, y);
+  }
+
+  @Override
+  public void backward(Tape tape) {
+    Tensor dy = tape.takeGradient(y);
+    Tensor dSum = tape.takeGradientIfAny(sum);
+    Tensor dx;
+    if (dSum != null && tape.isExclusive(dSum)) {
+      dx = tape.retain(dSum);
+    } else if (tape.isExclusive(dy)) {
+      dx = tape.retain(dy);
+    } else {
+      dx =
+          tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
+    }
+    tape.backend()
+        .addLayerNormBackward(
+            tape.scope(),
+            sum,
+            weight.value(),
+            rstd,
+            dy,
+            dSum,
+            dx,
+            weight.trainedGradient(),
+            bias.trainedGradient());
+    tape.release(dy);
+    if (dSum != null) {
+      tape.release(dSum);
+    }
+    tape.release(sum);
+    tape.release(rstd);
+    if (delta != null) {
+      tape.giveGradient(delta, tape.retain(dx));
+    }
+    tape.giveGradient(x, dx);
+  }
+}
