@@ -69,9 +69,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     }
     background = new AsyncCheckpoints(store, async.persistentWorker());
     optimizer.beforeUpdate(this::awaitCopied);
-    if (async.persistentWorker()) {
-      background.prepare(contents(Progress.START));
-    }
+    background.prepare(contents(Progress.START));
   }
 
   @Override
