@@ -87,9 +87,28 @@ public final class Tape {
 
   /** Runs all recorded operations backward, last first, and forgets them. */
   public void backward() {
+    runBackward();
+    requireNoGradients();
+  }
+
+  /**
+   * As {@link #backward()}, for a pass that began at {@code input} instead of at ids: returns the
+   * gradient that reached it.
+   */
+  Tensor backward(Tensor input) {
+    runBackward();
+    Tensor gradient = takeGradient(input);
+    requireNoGradients();
+    return gradient;
+  }
+
+  private void runBackward() {
     while (!operations.isEmpty()) {
       operations.removeLast().backward(this);
     }
+  }
+
+  private void requireNoGradients() {
     if (!gradients.isEmpty()) {
       throw new IllegalStateException(
           gradients.size()

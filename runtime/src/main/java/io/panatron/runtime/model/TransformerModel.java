@@ -11,6 +11,8 @@ import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.KeyValueCache;
+import io.panatron.runtime.nn.LayerStack;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
 import java.util.List;
@@ -24,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TransformerModel {
   private final Parameter embedding;
-  private final List<DecoderLayer> layers;
+  private final LayerStack layers;
   private final Parameter finalNorm;
   private final double epsilon;
   private final Parameter head;
@@ -37,12 +39,34 @@ public final class TransformerModel {
       double epsilon,
       Parameter head,
       RotaryTables rotary) {
+    this(
+        embedding,
+        new LayerStack(List.copyOf(layers), RecomputePlan.NONE),
+        finalNorm,
+        epsilon,
+        head,
+        rotary);
+  }
+
+  private TransformerModel(
+      Parameter embedding,
+      LayerStack layers,
+      Parameter finalNorm,
+      double epsilon,
+      Parameter head,
+      RotaryTables rotary) {
     this.embedding = embedding;
-    this.layers = List.copyOf(layers);
+    this.layers = layers;
     this.finalNorm = finalNorm;
     this.epsilon = epsilon;
     this.head = head;
     this.rotary = rotary;
+  }
+
+  /** The same network over the same parameters, whose training passes keep what a plan says. */
+  public TransformerModel recomputing(RecomputePlan plan) {
+    return new TransformerModel(
+        embedding, new LayerStack(layers.layers(), plan), finalNorm, epsilon, head, rotary);
   }
 
   /** The dtype of parameters and activations. */
@@ -114,10 +138,8 @@ public final class TransformerModel {
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {
-    ResidualStream stream = new ResidualStream(Embedding.forward(tape, ids, embedding), null);
-    for (DecoderLayer layer : layers) {
-      stream = layer.forward(tape, stream, context);
-    }
+    Tensor embedded = Embedding.forward(tape, ids, embedding);
+    ResidualStream stream = layers.forward(tape, new ResidualStream(embedded, null), context);
     return normalise(tape, stream.sum(), stream.delta());
   }
 

@@ -40,7 +40,11 @@ public record AttentionBlock(
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
     AttentionLayout layout = context.layout().withWindow(window);
-    return output.forward(tape, Attention.forward(tape, heads, layout, scale));
+    Tensor attended = Attention.forward(tape, heads, layout, scale);
+    if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
+      SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
+    }
+    return output.forward(tape, attended);
   }
 
   private SplitHeads.Heads cached(Tape tape, SplitHeads.Heads fresh, KeyValueCache cache) {

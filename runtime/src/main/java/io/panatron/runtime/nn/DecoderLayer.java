@@ -3,6 +3,7 @@ package io.panatron.runtime.nn;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.Recompute;
 import io.panatron.runtime.autograd.Tape;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,8 +21,21 @@ public record DecoderLayer(
     AddRmsNorm.Result first =
         AddRmsNorm.forward(tape, stream.sum(), stream.delta(), inputNorm, epsilon);
     Tensor attended = attention.forward(tape, first.y(), context);
+    discardNormalised(tape, first, inputNorm, context);
     AddRmsNorm.Result second = AddRmsNorm.forward(tape, first.sum(), attended, mlpNorm, epsilon);
-    return new ResidualStream(second.sum(), mlp.forward(tape, second.y()));
+    Tensor output =
+        context.recompute().contains(RecomputeModule.MLP)
+            ? Recompute.forward(tape, second.y(), mlp::forward)
+            : mlp.forward(tape, second.y());
+    discardNormalised(tape, second, mlpNorm, context);
+    return new ResidualStream(second.sum(), output);
+  }
+
+  private void discardNormalised(
+      Tape tape, AddRmsNorm.Result result, Parameter weight, SequenceContext context) {
+    if (context.recompute().contains(RecomputeModule.LAYERNORM)) {
+      AddRmsNorm.discardNormalised(tape, result, weight, epsilon);
+    }
   }
 
   public List<Parameter> parameters() {

@@ -3,10 +3,12 @@ package io.panatron.runtime.train;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.Locale;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /** Says what a run is about to do. */
 final class RunHeader {
@@ -64,8 +66,51 @@ final class RunHeader {
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));
     plan.summary().forEach(line -> say.accept("  " + line));
+    printActivations(say, config, inputs);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
+  }
+
+  private static void printActivations(
+      Consumer<String> say, TrainingConfig config, RunInputs inputs) {
+    int sequences = config.batches().microBatchSize();
+    int length = inputs.positions();
+    int[] starts = ActivationPlan.equalSequences(sequences, length);
+    ActivationPlan plan =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
+    ActivationPlan all =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), RecomputePlan.NONE, starts);
+    say.accept(
+        String.format(
+            Locale.ROOT,
+            "Activations       %.1f MiB at most besides, %s: %,d x %,d tokens keep %.1f MiB for"
+                + " backward, of %.1f MiB (and a peak of %.1f MiB) without recomputation",
+            plan.peakBytes() / MIB,
+            inputs.recompute().describe(),
+            sequences,
+            length,
+            plan.keptBytes() / MIB,
+            all.keptBytes() / MIB,
+            all.peakBytes() / MIB));
+  }
+
+  /** Says what the plan of activations was worth. */
+  static void printActivationPeak(
+      Consumer<String> say, RunInputs inputs, TrainStep.@Nullable ActivationPeak peak) {
+    if (peak == null) {
+      return;
+    }
+    int[] starts = peak.sequenceStarts();
+    ActivationPlan plan =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
+    say.accept(
+        String.format(
+            Locale.ROOT,
+            "Activations       a micro-batch of %,d tokens took the most: %.1f MiB, of which %.1f MiB"
+                + " were planned and the rest is scratch memory of kernels",
+            starts[starts.length - 1],
+            peak.bytes() / MIB,
+            plan.peakBytes() / MIB));
   }
 }

@@ -14,6 +14,7 @@ import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.nn.RecomputePlan;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.LinkedHashMap;
@@ -36,6 +37,7 @@ record RunInputs(
     ModelFolderFiles files,
     ModelConfig model,
     DType dtype,
+    RecomputePlan recompute,
     HfTokenizer tokenizer,
     ChatTemplate template,
     DataPipeline data,
@@ -53,6 +55,7 @@ record RunInputs(
         config.arguments().textOrNull("window_size"),
         config.arguments().textOrNull("window_attn_skip_freq"),
         model);
+    RecomputePlan recompute = config.recompute().planFor(model.numLayers());
     DType dtype = dtype(config.arguments(), model, backend);
     ModelFolderFiles files = ModelFolderFiles.read(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
@@ -75,6 +78,7 @@ record RunInputs(
               files,
               model,
               dtype,
+              recompute,
               tokenizer,
               template,
               data,

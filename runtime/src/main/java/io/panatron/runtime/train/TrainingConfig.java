@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param resume where to continue from, or null
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
+ * @param recompute what backward computes a second time
  */
 public record TrainingConfig(
     ParsedArguments arguments,
@@ -35,6 +36,7 @@ public record TrainingConfig(
     LearningRate learningRate,
     OptimizerSettings optimizer,
     Checkpoints checkpoints,
+    RecomputeSettings recompute,
     long seed,
     boolean checkMemory,
     boolean printMemoryPlan) {
@@ -131,6 +133,7 @@ public record TrainingConfig(
             a.value("lr_decay_iters") == null ? null : a.wholeNumber("lr_decay_iters")),
         optimizer(a),
         checkpoints(a),
+        RecomputeSettings.of(a),
         a.wholeNumber("seed"),
         a.flag("check_memory"),
         a.flag("print_memory_plan"));

@@ -103,10 +103,11 @@ public final class TrainingSession {
                   transfer,
                   watching.reporter(),
                   writeArguments(folder, inputs));
+          TrainStep step = step(inputs, model, optimizer);
           Trainer trainer =
               new Trainer(
                   settings,
-                  step(model, optimizer),
+                  step,
                   schedule,
                   batches,
                   evaluation(inputs, model),
@@ -114,6 +115,7 @@ public final class TrainingSession {
                   watching.observer(),
                   stop);
           Progress end = train(trainer, start, writer);
+          RunHeader.printActivationPeak(this::say, inputs, step.activationPeak());
           boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
           if (inputs.data().isStreamed()) {
             inputs.data().dropped().describe().forEach(this::say);
@@ -150,9 +152,13 @@ public final class TrainingSession {
     }
   }
 
-  private TrainStep step(LoadedModel model, Optimizer optimizer) {
+  private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer) {
     return new TrainStep(
-        rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
+        rank,
+        model.network().recomputing(inputs.recompute()),
+        optimizer,
+        config.batches().perTokenLoss(),
+        config.checkMemory());
   }
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {
