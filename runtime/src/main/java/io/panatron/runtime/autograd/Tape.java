@@ -95,7 +95,7 @@ public final class Tape {
    * As {@link #backward()}, for a pass that began at {@code input} instead of at ids: returns the
    * gradient that reached it.
    */
-  Tensor backward(Tensor input) {
+  public Tensor backward(Tensor input) {
     runBackward();
     Tensor gradient = takeGradient(input);
     requireNoGradients();

@@ -23,14 +23,14 @@ import io.panatron.runtime.nn.RecomputePlan;
  * @param keptBytes what the forward pass leaves for backward
  * @param peakBytes the most at one time
  */
-record ActivationPlan(long keptBytes, long peakBytes) {
+public record ActivationPlan(long keptBytes, long peakBytes) {
 
   /**
    * The plan of one training pass.
    *
    * @param sequenceStarts where the packed sequences of the micro-batch start, and its end
    */
-  static ActivationPlan of(
+  public static ActivationPlan of(
       ModelConfig config, DType dtype, RecomputePlan recompute, int[] sequenceStarts) {
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
