@@ -32,6 +32,7 @@ public record DiscardOutputs(List<Tensor> outputs, Producer producer) implements
    */
   static void forward(Tape tape, List<Tensor> outputs, Producer producer) {
     if (tape.isRecording()) {
+      tape.computeDeferred();
       outputs.forEach(output -> output.buffer().owner().evict(output));
       tape.record(new DiscardOutputs(outputs, producer));
     }

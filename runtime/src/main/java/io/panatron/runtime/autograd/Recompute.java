@@ -1,6 +1,7 @@
 package io.panatron.runtime.autograd;
 
 import io.panatron.kernels.Tensor;
+import java.util.List;
 
 /**
  * A segment of the forward pass that keeps its input alone: backward runs it a second time, on a
@@ -9,9 +10,9 @@ import io.panatron.kernels.Tensor;
  * <p>Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", section 4.
  *
  * @param input saved
- * @param output known by its handle only; whoever uses it holds it
+ * @param outputs known by their handles only; whoever uses them holds them
  */
-public record Recompute(Segment segment, Tensor input, Tensor output) implements Op {
+public record Recompute(Segment segment, Tensor input, List<Tensor> outputs) implements Op {
 
   /**
    * A part of a forward pass as a function of one tensor.
@@ -23,28 +24,37 @@ public record Recompute(Segment segment, Tensor input, Tensor output) implements
    */
   @FunctionalInterface
   public interface Segment {
-    /** Takes over {@code input}, records on {@code tape}, returns what the caller then owns. */
-    Tensor run(Tape tape, Tensor input);
+    /**
+     * Takes over {@code input}, records on {@code tape}, and returns what the caller then owns; a
+     * gradient must reach every output.
+     */
+    List<Tensor> run(Tape tape, Tensor input);
+  }
+
+  public Recompute {
+    outputs = List.copyOf(outputs);
   }
 
   /** Runs the segment; a tape that does not record runs it as if it stood there by itself. */
-  public static Tensor forward(Tape tape, Tensor input, Segment segment) {
+  public static List<Tensor> forward(Tape tape, Tensor input, Segment segment) {
     if (!tape.isRecording()) {
       return segment.run(tape, input);
     }
     Tape unrecorded = Tape.inference(tape.backend(), tape.scope());
-    Tensor output = segment.run(unrecorded, tape.retain(input));
-    tape.record(new Recompute(segment, input, output));
-    return output;
+    List<Tensor> outputs = segment.run(unrecorded, tape.retain(input));
+    tape.record(new Recompute(segment, input, outputs));
+    return outputs;
   }
 
   @Override
   public void backward(Tape tape) {
-    Tensor gradient = tape.takeGradient(output);
-    Tape again = Tape.recording(tape.backend(), tape.scope());
-    Tensor result = segment.run(again, input);
-    again.release(result);
-    again.giveGradient(result, gradient);
+    Tape again = Tape.rebuilding(tape.backend(), tape.scope());
+    List<Tensor> rebuilt = segment.run(again, input);
+    again.skipDeferred();
+    for (int i = 0; i < outputs.size(); i++) {
+      again.release(rebuilt.get(i));
+      again.giveGradient(rebuilt.get(i), tape.takeGradient(outputs.get(i)));
+    }
     tape.giveGradient(input, again.backward(input));
   }
 }

@@ -25,7 +25,8 @@ public record DecoderLayer(
     AddRmsNorm.Result second = AddRmsNorm.forward(tape, first.sum(), attended, mlpNorm, epsilon);
     Tensor output =
         context.recompute().contains(RecomputeModule.MLP)
-            ? Recompute.forward(tape, second.y(), mlp::forward)
+            ? Recompute.forward(tape, second.y(), (again, x) -> List.of(mlp.forward(again, x)))
+                .getFirst()
             : mlp.forward(tape, second.y());
     discardNormalised(tape, second, mlpNorm, context);
     return new ResidualStream(second.sum(), output);

@@ -5,11 +5,12 @@ import io.panatron.runtime.autograd.Recompute;
 import io.panatron.runtime.autograd.ResidualAdd;
 import io.panatron.runtime.autograd.Tape;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The decoder layers one after the other, keeping for backward what a plan says.
  *
- * <p>Between two recomputed units the residual addition is done at once: one tensor [tokens,
+ * <p>Before a recomputed unit the residual addition is done by itself, so that one tensor [tokens,
  * hidden] for each unit is all that stays.
  *
  * @param recompute followed where a tape records; evaluation and generation keep nothing anyway
@@ -23,13 +24,15 @@ public record LayerStack(List<DecoderLayer> layers, RecomputePlan recompute) {
     }
     ResidualStream reached = stream;
     for (List<DecoderLayer> unit : recompute.units(layers)) {
-      Tensor output =
+      List<Tensor> parts =
           Recompute.forward(
               tape,
               added(tape, reached),
-              (again, input) ->
-                  added(again, run(again, unit, new ResidualStream(input, null), context)));
-      reached = new ResidualStream(output, null);
+              (again, sum) -> {
+                var end = run(again, unit, new ResidualStream(sum, null), context);
+                return List.of(end.sum(), Objects.requireNonNull(end.delta()));
+              });
+      reached = new ResidualStream(parts.get(0), parts.get(1));
     }
     List<DecoderLayer> rest = layers.subList(recompute.coveredLayers(), layers.size());
     return run(tape, rest, reached, context.recomputing(recompute.modules()));

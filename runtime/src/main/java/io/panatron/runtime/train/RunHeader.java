@@ -75,24 +75,30 @@ final class RunHeader {
   private static void printActivations(
       Consumer<String> say, TrainingConfig config, RunInputs inputs) {
     int sequences = config.batches().microBatchSize();
-    int length = inputs.positions();
-    int[] starts = ActivationPlan.equalSequences(sequences, length);
-    ActivationPlan plan =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
-    ActivationPlan all =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), RecomputePlan.NONE, starts);
+    int[] starts = ActivationPlan.equalSequences(sequences, inputs.positions());
+    RecomputePlan recompute = inputs.recompute();
     say.accept(
         String.format(
             Locale.ROOT,
-            "Activations       %.1f MiB at most besides, %s: %,d x %,d tokens keep %.1f MiB for"
-                + " backward, of %.1f MiB (and a peak of %.1f MiB) without recomputation",
-            plan.peakBytes() / MIB,
-            inputs.recompute().describe(),
+            "Activations       %s for a micro-batch of %d x %,d tokens, %s",
+            planned(inputs, recompute, starts),
             sequences,
-            length,
-            plan.keptBytes() / MIB,
-            all.keptBytes() / MIB,
-            all.peakBytes() / MIB));
+            inputs.positions(),
+            recompute.describe()));
+    if (!recompute.equals(RecomputePlan.NONE)) {
+      say.accept(
+          "                  %s without recomputation"
+              .formatted(planned(inputs, RecomputePlan.NONE, starts)));
+    }
+  }
+
+  private static String planned(RunInputs inputs, RecomputePlan recompute, int[] starts) {
+    ActivationPlan plan = ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts);
+    return String.format(
+        Locale.ROOT,
+        "at most %.1f MiB (%.1f MiB kept for backward)",
+        plan.peakBytes() / MIB,
+        plan.keptBytes() / MIB);
   }
 
   /** Says what the plan of activations was worth. */
@@ -107,10 +113,10 @@ final class RunHeader {
     say.accept(
         String.format(
             Locale.ROOT,
-            "Activations       a micro-batch of %,d tokens took the most: %.1f MiB, of which %.1f MiB"
-                + " were planned and the rest is scratch memory of kernels",
-            starts[starts.length - 1],
+            "Activations       %.1f MiB were taken by the largest micro-batch (%,d tokens), of which"
+                + " %.1f MiB were planned and the rest is scratch memory of kernels",
             peak.bytes() / MIB,
+            starts[starts.length - 1],
             plan.peakBytes() / MIB));
   }
 }

@@ -11,9 +11,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Whole runs that recompute: the files they leave, and the memory they say they take. */
 class RecomputeRunTest {
-  private static final Pattern PLANNED = Pattern.compile("Activations +([\\d.]+) MiB at most");
+  private static final Pattern PLANNED = Pattern.compile("Activations +at most ([\\d.]+) MiB");
   private static final Pattern TAKEN =
-      Pattern.compile("took the most: ([\\d.]+) MiB, of which ([\\d.]+) MiB were planned");
+      Pattern.compile(
+          "([\\d.]+) MiB were taken by the largest micro-batch .* of which ([\\d.]+) MiB were");
 
   @TempDir Path folder;
 

@@ -100,7 +100,9 @@ class RecomputeTest {
       if (saves(plan, example.fixture.name())) {
         assertThat(outcome.activationBytes).as(plan.describe()).isLessThan(all.activationBytes);
       } else {
-        assertThat(outcome.activationBytes).as(plan.describe()).isEqualTo(all.activationBytes);
+        assertThat(outcome.activationBytes)
+            .as(plan.describe())
+            .isLessThanOrEqualTo(all.activationBytes);
       }
     }
   }
