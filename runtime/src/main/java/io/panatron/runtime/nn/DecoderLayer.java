@@ -16,7 +16,10 @@ public record DecoderLayer(
     MlpBlock mlp,
     double epsilon) {
 
-  /** Takes over both parts of the stream; returns the stream after this layer. */
+  /**
+   * Takes over both parts of the stream; returns the stream after this layer. What {@link
+   * SequenceContext#recompute} names is not kept for backward.
+   */
   public ResidualStream forward(Tape tape, ResidualStream stream, SequenceContext context) {
     AddRmsNorm.Result first =
         AddRmsNorm.forward(tape, stream.sum(), stream.delta(), inputNorm, epsilon);

@@ -34,7 +34,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Training under every plan of recomputation has the bits of training that keeps everything. */
 class RecomputeTest {
-  private static final int STEPS = 4;
+  private static final int STEPS = 3;
 
   /** Three sequences, so that attention is packed, and more tokens than a block of queries. */
   private static final int[] STARTS = {0, 131, 132, 160};
@@ -68,16 +68,15 @@ class RecomputeTest {
 
   static List<Case> cases() {
     Supplier<Backend> cpu = () -> Backends.cpu(2, System.getenv());
-    List<Place> places =
-        List.of(
-            new Place("cpu", DType.F32, cpu),
-            new Place("cpu", DType.BF16, cpu),
-            new Place("reference", DType.F32, Backends::reference));
     List<Case> cases = new ArrayList<>();
     // Qwen3 has head norms, Qwen2 biases, Llama neither.
     for (String name : List.of("qwen3", "qwen2", "llama3")) {
-      places.forEach(place -> cases.add(new Case(Golden.open(name), place)));
+      for (DType dtype : List.of(DType.F32, DType.BF16)) {
+        cases.add(new Case(Golden.open(name), new Place("cpu", dtype, cpu)));
+      }
     }
+    Place reference = new Place("reference", DType.F32, Backends::reference);
+    cases.add(new Case(Golden.open("qwen3"), reference));
     return cases;
   }
 
