@@ -9,9 +9,11 @@ import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.observe.ProcessFigures;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.Benchmark;
+import io.panatron.runtime.train.RecomputeSettings;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +49,25 @@ final class BenchCommand implements Callable<Integer> {
       description = "float32 or bfloat16; main parameters and gradients are always float32.")
   String dtype = "float32";
 
+  @Option(
+      names = "--recompute_granularity",
+      defaultValue = "none",
+      description = "full, selective or none, as sft knows them.")
+  String granularity = "none";
+
+  @Option(names = "--recompute_method", description = "uniform or block, with full.")
+  @Nullable String method;
+
+  @Option(names = "--recompute_num_layers", description = "Layers, with full.")
+  @Nullable Integer numLayers;
+
+  @Option(
+      names = "--recompute_modules",
+      arity = "1..*",
+      defaultValue = "core_attn",
+      description = "core_attn, layernorm, mlp, with selective.")
+  List<String> modules = List.of("core_attn");
+
   @Option(names = "--steps", defaultValue = "6", description = "Timed steps.")
   int steps;
 
@@ -67,7 +88,14 @@ final class BenchCommand implements Callable<Integer> {
     }
     Benchmark benchmark =
         new Benchmark(
-            model, sequenceLength, microBatchSize, accumulation, dtypeOf(dtype), warmup, steps);
+            model,
+            sequenceLength,
+            microBatchSize,
+            accumulation,
+            dtypeOf(dtype),
+            new RecomputeSettings(granularity, method, numLayers, modules),
+            warmup,
+            steps);
     Backend backend = DeviceChoice.open(device, threads);
     try (RankContext rank =
         RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit))) {
@@ -83,6 +111,7 @@ final class BenchCommand implements Callable<Integer> {
       line.put("step_ms", round(result.medianSeconds() * 1e3, 1));
       line.put("start_s", round(ProcessFigures.secondsSinceStart() - sinceFirstStep, 2));
       line.put("peak_rss_mib", ProcessFigures.peakResidentBytes() >> 20);
+      line.put("activations_mib", round(result.activationBytes() / (double) (1 << 20), 1));
       if (spec != null) {
         spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
       }

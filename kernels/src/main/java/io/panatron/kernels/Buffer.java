@@ -3,11 +3,12 @@ package io.panatron.kernels;
 /** Memory lent by a {@link MemoryScope} until the scope releases it or closes. */
 public final class Buffer {
   private final MemoryScope owner;
-  private final MemoryPool.Block block;
   private final String label;
   private final long bytes;
   private final long offset;
-  private final long generation;
+  private MemoryPool.Block block;
+  private long generation;
+  private boolean evicted;
   private int references = 1;
 
   Buffer(MemoryScope owner, MemoryPool.Block block, String label, long offset, long bytes) {
@@ -55,7 +56,22 @@ public final class Buffer {
 
   /** Whether the buffer still belongs to its scope. */
   boolean isLive() {
-    return references > 0 && block.generation() == generation;
+    return references > 0 && !evicted && block.generation() == generation;
+  }
+
+  /** Whether the memory was given back while the holders stay. */
+  boolean isEvicted() {
+    return evicted;
+  }
+
+  void evict() {
+    evicted = true;
+  }
+
+  void restore(MemoryPool.Block other) {
+    block = other;
+    generation = other.generation();
+    evicted = false;
   }
 
   MemoryPool.Block block() {

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>An allocation starts with one reference. {@link #retain} adds one for a second holder (a tape
  * that saves an input), {@link #release} gives one up; at zero the memory goes back to the pool at
- * once.
+ * once. A single holder can {@link #evict} what it can compute again, and {@link #restore} it
+ * later.
  *
  * <p>A checked scope surrounds each buffer with red zones, fills it with NaN patterns, and refuses
  * use after release, release by another thread, and overruns found at release.
@@ -65,16 +66,42 @@ public final class MemoryScope implements AutoCloseable {
     }
     checkThread(label);
     long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
-    long zone = checked ? RedZones.BYTES : 0;
-    MemoryPool.Block block = pool.take(bytes + 2 * zone);
-    Buffer buffer = new Buffer(this, block, label, zone, bytes);
+    Buffer buffer = new Buffer(this, take(bytes), label, zone(), bytes);
     live.add(buffer);
-    currentBytes += block.size();
-    peakBytes = Math.max(peakBytes, currentBytes);
-    if (checked) {
-      RedZones.paint(pool.device(), buffer);
-    }
+    paint(buffer);
     return new Tensor(buffer, 0, shape, dtype);
+  }
+
+  /**
+   * Gives the memory of a tensor back to the pool while handle and holder stay, until {@link
+   * #restore} gives it other memory. In between it must not be read.
+   *
+   * @throws IllegalStateException if the tensor has a second holder, who might read it
+   */
+  public void evict(Tensor tensor) {
+    Buffer buffer = tensor.buffer();
+    requireLive(buffer, "evict");
+    checkThread(buffer.label());
+    if (buffer.references() != 1 || buffer.isEvicted()) {
+      throw new IllegalStateException(
+          "cannot evict "
+              + buffer.label()
+              + (buffer.isEvicted() ? " twice" : ": it has " + buffer.references() + " holders"));
+    }
+    free(buffer);
+    buffer.evict();
+  }
+
+  /** Gives an evicted tensor memory again, uninitialised. */
+  public void restore(Tensor tensor) {
+    Buffer buffer = tensor.buffer();
+    requireLive(buffer, "restore");
+    checkThread(buffer.label());
+    if (!buffer.isEvicted()) {
+      throw new IllegalStateException("cannot restore " + buffer.label() + ": it was not evicted");
+    }
+    buffer.restore(take(buffer.bytes()));
+    paint(buffer);
   }
 
   /** Adds a reference. */
@@ -140,7 +167,27 @@ public final class MemoryScope implements AutoCloseable {
     }
   }
 
+  private MemoryPool.Block take(long bytes) {
+    MemoryPool.Block block = pool.take(bytes + 2 * zone());
+    currentBytes += block.size();
+    peakBytes = Math.max(peakBytes, currentBytes);
+    return block;
+  }
+
+  private long zone() {
+    return checked ? RedZones.BYTES : 0;
+  }
+
+  private void paint(Buffer buffer) {
+    if (checked) {
+      RedZones.paint(pool.device(), buffer);
+    }
+  }
+
   private void free(Buffer buffer) {
+    if (buffer.isEvicted()) {
+      return;
+    }
     currentBytes -= buffer.block().size();
     try {
       if (checked && !pool.isClosed()) {

@@ -67,6 +67,61 @@ final class MemoryScopeTest {
     second.close();
   }
 
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void evictedMemoryIsOthersUntilItIsRestored(boolean checked) {
+    MemoryScope scope = pool.scope("step", checked);
+    Tensor tensor = scope.allocate("output", DType.F32, 100);
+    long address = tensor.address();
+    long bytes = scope.currentBytes();
+    scope.evict(tensor);
+    assertThat(scope.currentBytes()).isZero();
+    Tensor other = scope.allocate("other", DType.F32, 100);
+    assertThat(other.address()).isEqualTo(address);
+    Marks.write(other, 4);
+    scope.restore(tensor);
+    assertThat(scope.currentBytes()).isEqualTo(2 * bytes);
+    assertThat(scope.peakBytes()).isEqualTo(2 * bytes);
+    Marks.write(tensor, 7);
+    assertThat(Marks.holds(other, 4)).isTrue();
+    assertThat(Marks.holds(tensor, 7)).isTrue();
+    scope.release(tensor);
+    scope.release(other);
+    assertThat(scope.currentBytes()).isZero();
+    scope.close();
+  }
+
+  @Test
+  void evictedMemoryMayBeReleasedOrClosedAsItIs() {
+    MemoryScope scope = pool.scope("step", true);
+    Tensor released = scope.allocate("released", DType.F32, 100);
+    scope.evict(released);
+    scope.release(released);
+    assertThat(scope.liveBuffers()).isZero();
+    scope.evict(scope.allocate("left", DType.F32, 100));
+    scope.allocate("kept", DType.F32, 100);
+    scope.close();
+    assertThat(pool.usedBytes()).isZero();
+  }
+
+  @Test
+  void whatCannotBeEvictedOrRestoredIsRefused() {
+    MemoryScope scope = pool.scope("step", true);
+    Tensor tensor = scope.allocate("saved", DType.F32, 4);
+    assertThatThrownBy(() -> scope.restore(tensor)).hasMessageContaining("was not evicted");
+    scope.retain(tensor);
+    assertThatThrownBy(() -> scope.evict(tensor))
+        .hasMessageContaining("cannot evict saved: it has 2 holders");
+    scope.release(tensor);
+    scope.evict(tensor);
+    assertThatThrownBy(() -> scope.evict(tensor)).hasMessageContaining("twice");
+    assertThatThrownBy(tensor::address)
+        .hasMessageContaining("use of saved of scope step after its release");
+    scope.release(tensor);
+    assertThatThrownBy(() -> scope.restore(tensor)).hasMessageContaining("does not hold it");
+    scope.close();
+  }
+
   @Test
   void memoryReturnsWithTheLastReference() {
     MemoryScope scope = pool.scope("step", true);

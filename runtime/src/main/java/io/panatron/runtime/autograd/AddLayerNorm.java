@@ -1,6 +1,7 @@
 package io.panatron.runtime.autograd;
 
 import io.panatron.kernels.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,11 +34,7 @@ public record AddLayerNorm(
     long tokens = x.shape().rows();
     Tensor y = tape.allocate(weight.name(), x.dtype(), tokens, x.shape().columns());
     Tensor rstd = tape.allocate("rstd", x.dtype().accumulator(), tokens);
-    // The delta is the output of a projection, which saves no output: its memory becomes the sum's.
-    Tensor sum =
-        delta == null
-            ? x
-            : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
+    Tensor sum = delta == null ? x : AddRmsNorm.sumOf(tape, delta);
     tape.backend()
         .addLayerNormForward(
             x, delta, weight.value(), bias.value(), epsilon, delta == null ? null : sum, y, rstd);
@@ -48,8 +45,31 @@ public record AddLayerNorm(
     }
     if (delta != null) {
       tape.release(x);
+      if (sum.buffer() != delta.buffer()) {
+        tape.release(delta);
+      }
     }
-    return new AddRmsNorm.Result(sum, y);
+    return new AddRmsNorm.Result(sum, y, rstd);
+  }
+
+  /** As {@link AddRmsNorm#discardNormalised}. */
+  public static void discardNormalised(
+      Tape tape, AddRmsNorm.Result result, Parameter weight, Parameter bias, double epsilon) {
+    DiscardOutputs.forward(
+        tape,
+        List.of(result.y()),
+        later ->
+            later
+                .backend()
+                .addLayerNormForward(
+                    result.sum(),
+                    null,
+                    weight.value(),
+                    bias.value(),
+                    epsilon,
+                    null,
+                    result.y(),
+                    result.rstd()));
   }
 
   @Override

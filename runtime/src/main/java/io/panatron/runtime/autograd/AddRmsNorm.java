@@ -1,6 +1,7 @@
 package io.panatron.runtime.autograd;
 
 import io.panatron.kernels.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,19 +17,19 @@ public record AddRmsNorm(
     Tensor x, @Nullable Tensor delta, Parameter weight, Tensor sum, Tensor rstd, Tensor y)
     implements Op {
 
-  /** The residual stream after the addition, and its norm. */
-  public record Result(Tensor sum, Tensor y) {}
+  /**
+   * The residual stream after the addition, and its norm.
+   *
+   * @param rstd row statistics, valid while the tape's operation holds them
+   */
+  public record Result(Tensor sum, Tensor y, Tensor rstd) {}
 
   public static Result forward(
       Tape tape, Tensor x, @Nullable Tensor delta, Parameter weight, double epsilon) {
     long tokens = x.shape().rows();
     Tensor y = tape.allocate(weight.name(), x.dtype(), tokens, x.shape().columns());
     Tensor rstd = tape.allocate("rstd", x.dtype().accumulator(), tokens);
-    // The delta is the output of a projection, which saves no output: its memory becomes the sum's.
-    Tensor sum =
-        delta == null
-            ? x
-            : new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype());
+    Tensor sum = delta == null ? x : sumOf(tape, delta);
     tape.backend()
         .addRmsNormForward(x, delta, weight.value(), epsilon, delta == null ? null : sum, y, rstd);
     if (tape.isRecording()) {
@@ -38,8 +39,36 @@ public record AddRmsNorm(
     }
     if (delta != null) {
       tape.release(x);
+      if (sum.buffer() != delta.buffer()) {
+        tape.release(delta);
+      }
     }
-    return new Result(sum, y);
+    return new Result(sum, y, rstd);
+  }
+
+  /**
+   * The delta is the output of a projection, which saves no output: its memory becomes the sum's,
+   * unless somebody else needs it.
+   */
+  static Tensor sumOf(Tape tape, Tensor delta) {
+    return tape.isExclusive(delta)
+        ? new Tensor(delta.buffer(), delta.offset(), delta.shape(), delta.dtype())
+        : tape.scope().allocate("residual", delta.dtype(), delta.shape());
+  }
+
+  /**
+   * Lets backward compute {@code y} again from the sum, which is kept anyway; to be called when the
+   * operation that {@code y} was for has taken place.
+   */
+  public static void discardNormalised(Tape tape, Result result, Parameter weight, double epsilon) {
+    DiscardOutputs.forward(
+        tape,
+        List.of(result.y()),
+        later ->
+            later
+                .backend()
+                .addRmsNormForward(
+                    result.sum(), null, weight.value(), epsilon, null, result.y(), result.rstd()));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.panatron.runtime.autograd;
 
+import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -35,8 +36,9 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
   private static Tensor product(
       Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias, DType dtype) {
     Tensor y = tape.allocate(weight.name(), dtype, x.shape().rows(), weight.shape().extent(0));
-    tape.backend()
-        .linearForward(tape.scope(), x, weight.value(), bias == null ? null : bias.value(), y);
+    Backend backend = tape.backend();
+    Tensor addend = bias == null ? null : bias.value();
+    tape.computeWhenNeeded(() -> backend.linearForward(tape.scope(), x, weight.value(), addend, y));
     return y;
   }
 

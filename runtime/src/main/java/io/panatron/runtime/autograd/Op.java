@@ -14,9 +14,12 @@ public sealed interface Op
         AddPositions,
         AddRmsNorm,
         Attention,
+        DiscardOutputs,
         Embedding,
         Linear,
         LinearCrossEntropy,
+        Recompute,
+        ResidualAdd,
         SplitHeads,
         Swiglu {
   /**

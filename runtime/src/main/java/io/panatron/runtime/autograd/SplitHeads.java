@@ -4,6 +4,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,26 +40,9 @@ public record SplitHeads(
     Tensor q = tape.allocate("query", qkv.dtype(), tokens, geometry.queryHeads(), headDim);
     Tensor k = tape.allocate("key", qkv.dtype(), tokens, geometry.keyValueHeads(), headDim);
     Tensor v = tape.allocate("value", qkv.dtype(), tokens, geometry.keyValueHeads(), headDim);
-    Tensor rstd =
-        norm == null
-            ? null
-            : tape.allocate(
-                "head rstd",
-                qkv.dtype().accumulator(),
-                tokens,
-                geometry.queryHeads() + geometry.keyValueHeads());
-    tape.backend()
-        .splitHeadsForward(
-            qkv,
-            geometry,
-            rotation.positions(),
-            rotation.table(),
-            norm == null ? null : norm.values(),
-            q,
-            k,
-            v,
-            rstd);
+    Tensor rstd = norm == null ? null : allocateRstd(tape, qkv, geometry);
     Heads heads = new Heads(q, k, v);
+    split(tape, qkv, rotation, norm, heads, rstd);
     boolean saved = tape.isRecording() && norm != null;
     if (tape.isRecording()) {
       tape.record(new SplitHeads(qkv, rotation, norm, rstd, heads));
@@ -70,6 +54,50 @@ public record SplitHeads(
       }
     }
     return heads;
+  }
+
+  private static Tensor allocateRstd(Tape tape, Tensor qkv, HeadGeometry geometry) {
+    return tape.allocate(
+        "head rstd",
+        qkv.dtype().accumulator(),
+        qkv.shape().rows(),
+        geometry.queryHeads() + geometry.keyValueHeads());
+  }
+
+  private static void split(
+      Tape tape,
+      Tensor qkv,
+      Rotation rotation,
+      @Nullable Norm norm,
+      Heads heads,
+      @Nullable Tensor rstd) {
+    tape.backend()
+        .splitHeadsForward(
+            qkv,
+            rotation.geometry(),
+            rotation.positions(),
+            rotation.table(),
+            norm == null ? null : norm.values(),
+            heads.q(),
+            heads.k(),
+            heads.v(),
+            rstd);
+  }
+
+  /**
+   * Lets backward split the heads again from the projection, which a head norm keeps anyway; to be
+   * called when attention over them has taken place.
+   */
+  public static void discardHeads(
+      Tape tape, Tensor qkv, Rotation rotation, Norm norm, Heads heads) {
+    DiscardOutputs.forward(
+        tape,
+        List.of(heads.q(), heads.k(), heads.v()),
+        later -> {
+          Tensor rstd = allocateRstd(later, qkv, rotation.geometry());
+          split(later, qkv, rotation, norm, heads, rstd);
+          later.release(rstd);
+        });
   }
 
   @Override

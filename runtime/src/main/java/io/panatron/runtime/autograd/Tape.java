@@ -15,33 +15,72 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A tape belongs to one step scope and one thread. Tensors are told apart by handle, so two
  * handles on the same memory have separate gradients. A tape that does not record serves evaluation
- * and generation: operations then free their inputs as soon as they are used.
+ * and generation: operations then free their inputs as soon as they are used. A tape that rebuilds
+ * records a part of a forward pass that has been run before, for the sake of what it saves: a last
+ * product, whose result nobody reads again, is then not computed.
  */
 public final class Tape {
   private final Backend backend;
   private final MemoryScope scope;
   private final boolean recording;
+  private final boolean rebuilding;
+  private @Nullable Runnable deferred;
   private final List<Op> operations = new ArrayList<>();
   private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
 
-  private Tape(Backend backend, MemoryScope scope, boolean recording) {
+  private Tape(Backend backend, MemoryScope scope, boolean recording, boolean rebuilding) {
     this.backend = backend;
     this.scope = scope;
     this.recording = recording;
+    this.rebuilding = rebuilding;
   }
 
   /** A tape that remembers what backward needs. */
   public static Tape recording(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, true);
+    return new Tape(backend, scope, true, false);
   }
 
   /** A tape that remembers nothing. */
   public static Tape inference(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, false);
+    return new Tape(backend, scope, false, false);
   }
 
+  /** A tape for the second run of a segment. */
+  static Tape rebuilding(Backend backend, MemoryScope scope) {
+    return new Tape(backend, scope, true, true);
+  }
+
+  /** Who computes; everything computed through it finds what was computed before. */
   public Backend backend() {
+    computeDeferred();
     return backend;
+  }
+
+  /**
+   * Computes an output now, or, on a tape that rebuilds, when the next operation asks for the
+   * {@link #backend()}. Until then {@code work}'s inputs must stay as they are.
+   */
+  void computeWhenNeeded(Runnable work) {
+    computeDeferred();
+    if (rebuilding) {
+      deferred = work;
+    } else {
+      work.run();
+    }
+  }
+
+  /** Computes what still waits, before memory that it reads is given up. */
+  void computeDeferred() {
+    if (deferred != null) {
+      Runnable work = deferred;
+      deferred = null;
+      work.run();
+    }
+  }
+
+  /** Forgets what still waits at the end of a segment: backward does not read it. */
+  void skipDeferred() {
+    deferred = null;
   }
 
   public MemoryScope scope() {
@@ -87,9 +126,28 @@ public final class Tape {
 
   /** Runs all recorded operations backward, last first, and forgets them. */
   public void backward() {
+    runBackward();
+    requireNoGradients();
+  }
+
+  /**
+   * As {@link #backward()}, for a pass that began at {@code input} instead of at ids: returns the
+   * gradient that reached it.
+   */
+  public Tensor backward(Tensor input) {
+    runBackward();
+    Tensor gradient = takeGradient(input);
+    requireNoGradients();
+    return gradient;
+  }
+
+  private void runBackward() {
     while (!operations.isEmpty()) {
       operations.removeLast().backward(this);
     }
+  }
+
+  private void requireNoGradients() {
     if (!gradients.isEmpty()) {
       throw new IllegalStateException(
           gradients.size()

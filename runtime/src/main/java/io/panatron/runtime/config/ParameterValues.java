@@ -34,7 +34,8 @@ final class ParameterValues {
     }
     try {
       return check(
-          parameter, parameter.type() == ParameterType.LIST ? list(texts) : one(parameter, texts));
+          parameter,
+          parameter.type() == ParameterType.LIST ? items(parameter, texts) : one(parameter, texts));
     } catch (ValueProblem problem) {
       throw new UserError(
           given.label()
@@ -58,8 +59,11 @@ final class ParameterValues {
     }
   }
 
-  /** Whether a value is one of the texts in {@link Parameter#allowed}. */
+  /** Whether a value is one of the texts in {@link Parameter#allowed}; of a list, every item. */
   static boolean isAllowed(Parameter parameter, @Nullable Object value) {
+    if (value instanceof List<?> items) {
+      return !parameter.allowed().isEmpty() && parameter.allowed().containsAll(items);
+    }
     for (String text : parameter.allowed()) {
       if (Objects.equals(value, parseOne(parameter, text))) {
         return true;
@@ -140,6 +144,17 @@ final class ParameterValues {
         "its choices are "
             + String.join(", ", parameter.choices())
             + (near.isEmpty() ? "" : "; did you mean " + near.getFirst() + "?"));
+  }
+
+  /** A list whose items must be choices where only some of these are honoured yet. */
+  private static List<String> items(Parameter parameter, List<String> texts) throws ValueProblem {
+    List<String> items = list(texts);
+    if (!parameter.allowed().isEmpty()) {
+      for (String item : items) {
+        choice(parameter, item);
+      }
+    }
+    return items;
   }
 
   private static List<String> list(List<String> texts) throws ValueProblem {

@@ -13,7 +13,9 @@ import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.KeyValueCache;
+import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.NormLayer;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
 import java.util.List;
@@ -29,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 public final class TransformerModel {
   private final Parameter embedding;
   private final @Nullable Parameter positionEmbedding;
-  private final List<DecoderLayer> layers;
+  private final LayerStack layers;
   private final NormLayer finalNorm;
   private final Parameter head;
   private final RotaryTables rotary;
@@ -41,12 +43,39 @@ public final class TransformerModel {
       NormLayer finalNorm,
       Parameter head,
       RotaryTables rotary) {
+    this(
+        embedding,
+        positionEmbedding,
+        new LayerStack(List.copyOf(layers), RecomputePlan.NONE),
+        finalNorm,
+        head,
+        rotary);
+  }
+
+  private TransformerModel(
+      Parameter embedding,
+      @Nullable Parameter positionEmbedding,
+      LayerStack layers,
+      NormLayer finalNorm,
+      Parameter head,
+      RotaryTables rotary) {
     this.embedding = embedding;
     this.positionEmbedding = positionEmbedding;
-    this.layers = List.copyOf(layers);
+    this.layers = layers;
     this.finalNorm = finalNorm;
     this.head = head;
     this.rotary = rotary;
+  }
+
+  /** The same network over the same parameters, whose training passes keep what a plan says. */
+  public TransformerModel recomputing(RecomputePlan plan) {
+    return new TransformerModel(
+        embedding,
+        positionEmbedding,
+        new LayerStack(layers.layers(), plan),
+        finalNorm,
+        head,
+        rotary);
   }
 
   /** The dtype of parameters and activations. */
@@ -137,10 +166,7 @@ public final class TransformerModel {
     if (positionEmbedding != null) {
       embedded = AddPositions.forward(tape, embedded, context.positions(), positionEmbedding);
     }
-    ResidualStream stream = new ResidualStream(embedded, null);
-    for (DecoderLayer layer : layers) {
-      stream = layer.forward(tape, stream, context);
-    }
+    ResidualStream stream = layers.forward(tape, new ResidualStream(embedded, null), context);
     return normalise(tape, stream.sum(), stream.delta());
   }
 

@@ -45,7 +45,11 @@ public record AttentionBlock(
       layout = seen.layout();
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
-    return output.forward(tape, Attention.forward(tape, heads, layout.withWindow(window), scale));
+    Tensor attended = Attention.forward(tape, heads, layout.withWindow(window), scale);
+    if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
+      SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
+    }
+    return output.forward(tape, attended);
   }
 
   List<Parameter> parameters() {

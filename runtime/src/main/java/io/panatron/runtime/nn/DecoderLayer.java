@@ -3,6 +3,7 @@ package io.panatron.runtime.nn;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.Recompute;
 import io.panatron.runtime.autograd.Tape;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,12 +12,29 @@ import java.util.List;
 public record DecoderLayer(
     NormLayer inputNorm, AttentionBlock attention, NormLayer mlpNorm, MlpBlock mlp) {
 
-  /** Takes over both parts of the stream; returns the stream after this layer. */
+  /**
+   * Takes over both parts of the stream; returns the stream after this layer. What {@link
+   * SequenceContext#recompute} names is not kept for backward.
+   */
   public ResidualStream forward(Tape tape, ResidualStream stream, SequenceContext context) {
     AddRmsNorm.Result first = inputNorm.forward(tape, stream.sum(), stream.delta());
     Tensor attended = attention.forward(tape, first.y(), context);
+    discardNormalised(tape, first, inputNorm, context);
     AddRmsNorm.Result second = mlpNorm.forward(tape, first.sum(), attended);
-    return new ResidualStream(second.sum(), mlp.forward(tape, second.y()));
+    Tensor output =
+        context.recompute().contains(RecomputeModule.MLP)
+            ? Recompute.forward(tape, second.y(), (again, x) -> List.of(mlp.forward(again, x)))
+                .getFirst()
+            : mlp.forward(tape, second.y());
+    discardNormalised(tape, second, mlpNorm, context);
+    return new ResidualStream(second.sum(), output);
+  }
+
+  private static void discardNormalised(
+      Tape tape, AddRmsNorm.Result result, NormLayer norm, SequenceContext context) {
+    if (context.recompute().contains(RecomputeModule.LAYERNORM)) {
+      norm.discardNormalised(tape, result);
+    }
   }
 
   public List<Parameter> parameters() {

@@ -14,6 +14,12 @@ public sealed interface NormLayer {
   /** Takes over {@code x} and {@code delta}, both [tokens, hidden]; see {@link AddRmsNorm}. */
   AddRmsNorm.Result forward(Tape tape, Tensor x, @Nullable Tensor delta);
 
+  /**
+   * Has backward compute the normalised states again; to be called when what they were for has
+   * taken place.
+   */
+  void discardNormalised(Tape tape, AddRmsNorm.Result result);
+
   List<Parameter> parameters();
 
   /**
@@ -25,6 +31,11 @@ public sealed interface NormLayer {
     @Override
     public AddRmsNorm.Result forward(Tape tape, Tensor x, @Nullable Tensor delta) {
       return AddRmsNorm.forward(tape, x, delta, weight, epsilon);
+    }
+
+    @Override
+    public void discardNormalised(Tape tape, AddRmsNorm.Result result) {
+      AddRmsNorm.discardNormalised(tape, result, weight, epsilon);
     }
 
     @Override
@@ -43,6 +54,11 @@ public sealed interface NormLayer {
     @Override
     public AddRmsNorm.Result forward(Tape tape, Tensor x, @Nullable Tensor delta) {
       return AddLayerNorm.forward(tape, x, delta, weight, bias, epsilon);
+    }
+
+    @Override
+    public void discardNormalised(Tape tape, AddRmsNorm.Result result) {
+      AddLayerNorm.discardNormalised(tape, result, weight, bias, epsilon);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.parallel.RankContext;
@@ -19,6 +20,7 @@ import java.util.SplittableRandom;
  * @param sequenceLength tokens of a sequence, all of them targets but the first
  * @param microBatchSize sequences of a micro-batch
  * @param accumulation micro-batches of a step
+ * @param recompute what backward computes a second time
  * @param warmup steps that are not timed, at least 1
  * @param steps steps that are timed
  */
@@ -28,6 +30,7 @@ public record Benchmark(
     int microBatchSize,
     int accumulation,
     DType dtype,
+    RecomputeSettings recompute,
     int warmup,
     int steps) {
 
@@ -36,8 +39,10 @@ public record Benchmark(
    *
    * @param medianSeconds of the timed steps
    * @param firstStepNanos {@link System#nanoTime} when the first step ended
+   * @param activationBytes the most that a micro-batch took besides what lives as long as the run
    */
-  public record Result(double tokensPerSecond, double medianSeconds, long firstStepNanos) {}
+  public record Result(
+      double tokensPerSecond, double medianSeconds, long firstStepNanos, long activationBytes) {}
 
   /** Runs all steps. */
   public Result run(RankContext rank) {
@@ -49,7 +54,9 @@ public record Benchmark(
               loaded.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
               loaded.store());
-      TrainStep step = new TrainStep(rank, loaded.network(), optimizer, true, false);
+      RecomputePlan plan = recompute.planFor(loaded.config().numLayers());
+      TrainStep step =
+          new TrainStep(rank, loaded.network().recomputing(plan), optimizer, true, false);
       SplittableRandom random = new SplittableRandom(0);
       double[] seconds = new double[steps];
       long firstStep = 0;
@@ -66,8 +73,13 @@ public record Benchmark(
       }
       double median = median(seconds);
       long tokens = (long) sequenceLength * microBatchSize * accumulation;
-      return new Result(tokens / median, median, firstStep);
+      return new Result(tokens / median, median, firstStep, activationBytes(step));
     }
+  }
+
+  private static long activationBytes(TrainStep step) {
+    TrainStep.ActivationPeak peak = step.activationPeak();
+    return peak == null ? 0 : peak.bytes();
   }
 
   private List<MicroBatch> globalBatch(SplittableRandom random, int vocabulary) {

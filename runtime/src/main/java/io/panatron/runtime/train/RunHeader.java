@@ -3,10 +3,12 @@ package io.panatron.runtime.train;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.Locale;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /** Says what a run is about to do. */
 final class RunHeader {
@@ -82,8 +84,57 @@ final class RunHeader {
               "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
               plan.savedBytes(saving.saveOptimizer()) / MIB));
     }
+    printActivations(say, config, inputs);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
+  }
+
+  private static void printActivations(
+      Consumer<String> say, TrainingConfig config, RunInputs inputs) {
+    int sequences = config.batches().microBatchSize();
+    int[] starts = ActivationPlan.equalSequences(sequences, inputs.positions());
+    RecomputePlan recompute = inputs.recompute();
+    say.accept(
+        String.format(
+            Locale.ROOT,
+            "Activations       %s for a micro-batch of %d x %,d tokens, %s",
+            planned(inputs, recompute, starts),
+            sequences,
+            inputs.positions(),
+            recompute.describe()));
+    if (!recompute.equals(RecomputePlan.NONE)) {
+      say.accept(
+          "                  %s without recomputation"
+              .formatted(planned(inputs, RecomputePlan.NONE, starts)));
+    }
+  }
+
+  private static String planned(RunInputs inputs, RecomputePlan recompute, int[] starts) {
+    ActivationPlan plan = ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts);
+    return String.format(
+        Locale.ROOT,
+        "at most %.1f MiB (%.1f MiB kept for backward)",
+        plan.peakBytes() / MIB,
+        plan.keptBytes() / MIB);
+  }
+
+  /** Says what the plan of activations was worth. */
+  static void printActivationPeak(
+      Consumer<String> say, RunInputs inputs, TrainStep.@Nullable ActivationPeak peak) {
+    if (peak == null) {
+      return;
+    }
+    int[] starts = peak.sequenceStarts();
+    ActivationPlan plan =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
+    say.accept(
+        String.format(
+            Locale.ROOT,
+            "Activations       %.1f MiB were taken by the largest micro-batch (%,d tokens), of which"
+                + " %.1f MiB were planned and the rest is scratch memory of kernels",
+            peak.bytes() / MIB,
+            starts[starts.length - 1],
+            plan.peakBytes() / MIB));
   }
 }

@@ -17,6 +17,7 @@ import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.VocabularyGrowth;
+import io.panatron.runtime.nn.RecomputePlan;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
@@ -43,6 +44,7 @@ record RunInputs(
     ModelConfig model,
     VocabularyGrowth vocabulary,
     DType dtype,
+    RecomputePlan recompute,
     HfTokenizer tokenizer,
     ChatTemplate template,
     DataPipeline data,
@@ -58,6 +60,7 @@ record RunInputs(
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
     ModelConfig saved = ModelArguments.apply(config.arguments(), configFile, effective);
+    RecomputePlan recompute = config.recompute().planFor(saved.numLayers());
     HfTokenizer tokenizer = HfTokenizer.open(folder, config.data().newSpecialTokens());
     boolean opened = false;
     DataPipeline data = null;
@@ -89,6 +92,7 @@ record RunInputs(
               model,
               vocabulary,
               dtype,
+              recompute,
               tokenizer,
               template,
               data,

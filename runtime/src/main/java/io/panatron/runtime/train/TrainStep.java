@@ -14,6 +14,7 @@ import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One optimizer step: forward and backward over the micro-batches of a global batch, the gradient
@@ -32,6 +33,7 @@ public final class TrainStep {
   private final boolean perTokenLoss;
   private final boolean checkMemory;
   private final TokenLoss tokenLoss;
+  private @Nullable ActivationPeak activationPeak;
   private long forwardNanos;
   private long backwardNanos;
 
@@ -107,6 +109,18 @@ public final class TrainStep {
         channels.sumsOver(rank.dataParallel()));
   }
 
+  /**
+   * The most memory that a micro-batch took besides what lives as long as the run.
+   *
+   * @param sequenceStarts where the sequences of that micro-batch start, and where the last ends
+   */
+  public record ActivationPeak(int[] sequenceStarts, long bytes) {}
+
+  /** The micro-batch that took the most memory so far; null before the first. */
+  public @Nullable ActivationPeak activationPeak() {
+    return activationPeak;
+  }
+
   private double forwardBackward(
       long iteration, int index, int count, MicroBatch batch, ChannelLosses channels) {
     MicroBatchEvent event = new MicroBatchEvent();
@@ -145,6 +159,9 @@ public final class TrainStep {
       event.tokens = batch.tokens().length;
       event.sequences = batch.sequenceStarts().length - 1;
       event.peakBytes = scope.peakBytes();
+      if (activationPeak == null || activationPeak.bytes() < scope.peakBytes()) {
+        activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());
+      }
       event.commit();
       return lossSum;
     }

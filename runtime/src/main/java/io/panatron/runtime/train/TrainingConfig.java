@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param resume where to continue from, or null
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
+ * @param recompute what backward computes a second time
  */
 public record TrainingConfig(
     ParsedArguments arguments,
@@ -40,6 +41,7 @@ public record TrainingConfig(
     LearningRate learningRate,
     OptimizerSettings optimizer,
     Checkpoints checkpoints,
+    RecomputeSettings recompute,
     long seed,
     boolean checkMemory,
     boolean printMemoryPlan) {
@@ -138,6 +140,7 @@ public record TrainingConfig(
             a.value("lr_decay_iters") == null ? null : a.wholeNumber("lr_decay_iters")),
         optimizer(a),
         checkpoints(a),
+        RecomputeSettings.of(a),
         a.wholeNumber("seed"),
         a.flag("check_memory"),
         a.flag("print_memory_plan"));

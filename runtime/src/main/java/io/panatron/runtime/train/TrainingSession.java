@@ -108,10 +108,11 @@ public final class TrainingSession {
                     watching.reporter(),
                     writeArguments(folder, inputs))) {
           watching.reporter().restoreWindow(resumed.windowSums());
+          TrainStep step = step(inputs, model, optimizer);
           Trainer trainer =
               new Trainer(
                   settings,
-                  step(model, optimizer),
+                  step,
                   schedule,
                   batches,
                   evaluation(inputs, model),
@@ -119,6 +120,7 @@ public final class TrainingSession {
                   watching.observer(),
                   stop);
           Progress end = train(trainer, start, writer);
+          RunHeader.printActivationPeak(this::say, inputs, step.activationPeak());
           boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
           if (inputs.data().isStreamed()) {
             inputs.data().dropped().describe().forEach(this::say);
@@ -178,10 +180,10 @@ public final class TrainingSession {
     }
   }
 
-  private TrainStep step(LoadedModel model, Optimizer optimizer) {
+  private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer) {
     return new TrainStep(
         rank,
-        model.network(),
+        model.network().recomputing(inputs.recompute()),
         optimizer,
         config.batches().perTokenLoss(),
         config.checkMemory(),

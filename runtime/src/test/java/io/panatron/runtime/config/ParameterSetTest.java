@@ -74,7 +74,7 @@ class ParameterSetTest {
           case BOOL -> List.of("true", "false");
           case ENUM -> p.choices();
           case STRING -> List.of("something");
-          case LIST -> List.of("something");
+          case LIST -> p.allowed().isEmpty() ? List.of("something") : p.choices();
           case JSON -> List.of("{\"a\":1}");
         };
     Predicate<String> legal = text -> p.type() != ParameterType.INT || !text.contains(".");
@@ -158,6 +158,11 @@ class ParameterSetTest {
         "use_persistent_ckpt_worker=true                | no effect without --async_save true",
         "save_strategy=epoch streaming=true             | take --save_strategy steps",
         "save_safetensors=false                         | nothing else could be written",
+        "recompute_modules=moe                          | --recompute_modules moe is not supported yet",
+        "recompute_modules=moe_act                      | what works is core_attn, layernorm, mlp",
+        "recompute_modules=mla_up_proj                  | multi-latent attention",
+        "recompute_modules=layer_norm                   | did you mean layernorm?",
+        "target_modules=None                            | --target_modules",
       })
   void contradictionsAreRefusedInOneSentence(String values, String reason) {
     GivenValue[] given =
@@ -180,6 +185,7 @@ class ParameterSetTest {
         "bf16=false fp16=false torch_dtype=float32",
         "bf16=true torch_dtype=bfloat16",
         "recompute_granularity=none",
+        "recompute_modules=None",
         "seq_length=512 max_length=512",
         "moe_router_bias_update_rate=0",
         "lr_decay_style=constant lr=1e-4 min_lr=1e-5",
@@ -208,11 +214,18 @@ class ParameterSetTest {
   void aRunNamesTheDefaultsWithoutEffectUntilTheUserChoosesWhatWorks() {
     assertThat(sft().unhonouredDefaults())
         .extracting(Parameter::name)
-        .contains("recompute_granularity", "ckpt_format");
-    assertThat(
-            sft(typed("recompute_granularity", "none"), typed("use_distributed_optimizer", "true"))
-                .unhonouredDefaults())
+        .contains("use_distributed_optimizer", "ckpt_format")
+        .doesNotContain("recompute_granularity");
+    assertThat(sft(typed("use_distributed_optimizer", "true")).unhonouredDefaults())
         .extracting(Parameter::name)
-        .doesNotContain("recompute_granularity", "use_distributed_optimizer");
+        .doesNotContain("use_distributed_optimizer");
+  }
+
+  @Test
+  void aListMayHaveEveryItemThatWorks() {
+    assertThat(sft(typed("recompute_modules", "mlp", "core_attn")).list("recompute_modules"))
+        .containsExactly("mlp", "core_attn");
+    assertThatThrownBy(() -> sft(typed("recompute_modules", "mlp", "moe")))
+        .hasMessageContaining("--recompute_modules mlp moe is not supported yet");
   }
 }

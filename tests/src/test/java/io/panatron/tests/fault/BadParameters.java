@@ -60,6 +60,22 @@ final class BadParameters {
                 BadInput.good(folder).with("micro_batch_size", 32).with("global_batch_size", 32),
             "16 samples",
             "lower --micro_batch_size"),
+        set(
+            "full recomputation of an unknown kind",
+            "recompute_granularity",
+            "full",
+            "--recompute_granularity full",
+            "add both"),
+        BadInput.of(
+            "units that do not divide the layers",
+            folder ->
+                BadInput.good(folder)
+                    .with("recompute_granularity", "full")
+                    .with("recompute_method", "uniform")
+                    .with("recompute_num_layers", 2),
+            "--recompute_num_layers 2",
+            "the model's 3 layers"),
+        set("recomputing experts", "recompute_modules", "moe", "--recompute_modules moe", "mlp"),
         set("packing without packing", "packing_length", 900, "--packing_length 900", "--packing"),
         set("streaming without", "dataloader_type", "external", "external", "--streaming true"),
         set("a mixture of one", "interleave_prob", "0.5", "--interleave_prob", "1 in all"),

@@ -23,8 +23,11 @@ import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.WeightInitializer;
 import io.panatron.runtime.nn.MlpActivation;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.RecomputeModule;
+import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -73,6 +76,33 @@ class TapeGradientTest {
     }
   }
 
+  static List<RecomputePlan> plans() {
+    return List.of(
+        RecomputePlan.uniform(2, 1),
+        RecomputePlan.uniform(2, 2),
+        RecomputePlan.block(1),
+        RecomputePlan.selective(Set.of(RecomputeModule.CORE_ATTN)),
+        RecomputePlan.selective(Set.of(RecomputeModule.MLP)),
+        RecomputePlan.selective(Set.of(RecomputeModule.LAYERNORM)),
+        RecomputePlan.selective(EnumSet.allOf(RecomputeModule.class)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("plans")
+  void gradientsUnderEveryPlanOfRecomputationHaveTheSameBits(RecomputePlan plan) {
+    for (ModelConfig config : models()) {
+      try (Session all = new Session(config);
+          Session less = new Session(config, plan)) {
+        all.differentiate(true);
+        less.differentiate(true);
+        assertThat(less.download(less.store.gradients()))
+            .isEqualTo(all.download(all.store.gradients()));
+        assertThat(less.leftBuffers).isEqualTo(all.leftBuffers);
+        less.differentiate(false);
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("models")
   void lossesDifferentiatedLaterHaveTheSameGradients(ModelConfig config) {
@@ -94,6 +124,12 @@ class TapeGradientTest {
     Set<String> recorded = new TreeSet<>();
     for (ModelConfig config : models()) {
       try (Session session = new Session(config)) {
+        session.differentiate(true);
+        recorded.addAll(session.recorded);
+      }
+    }
+    for (RecomputePlan plan : plans()) {
+      try (Session session = new Session(models().getFirst(), plan)) {
         session.differentiate(true);
         recorded.addAll(session.recorded);
       }
@@ -159,6 +195,10 @@ class TapeGradientTest {
     private int leftBuffers;
 
     Session(ModelConfig config) {
+      this(config, RecomputePlan.NONE);
+    }
+
+    Session(ModelConfig config, RecomputePlan plan) {
       store = new ParameterStore(backend, run, ModelBuilder.specs(config), DType.F64, true);
       new WeightInitializer(backend, config, 7).initialize(store, run);
       RandomGenerator random = new SplittableRandom(7);
@@ -170,7 +210,8 @@ class TapeGradientTest {
       }
       model =
           ModelBuilder.build(
-              config, store, ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64));
+                  config, store, ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64))
+              .recomputing(plan);
       for (int t = 0; t < weights.length; t++) {
         weights[t] = 0.3 + 0.2 * t;
       }
