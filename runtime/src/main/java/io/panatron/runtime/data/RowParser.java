@@ -36,7 +36,7 @@ final class RowParser {
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 1, pre-training " + preTraining + ", system " + system + ", columns " + names;
+    return "rows 3, pre-training " + preTraining + ", system " + system + ", columns " + names;
   }
 
   Row parse(String line) throws BadRow {
@@ -50,13 +50,18 @@ final class RowParser {
     Columns columns = names.of(row);
     Column list = columns.find(ColumnNames.MESSAGES);
     if (list != null) {
-      return new Row(complete(MessageList.read(list), columns));
+      return row(complete(MessageList.read(list), columns), columns);
     }
     Column text = columns.named("text");
     if (preTraining && text != null && !columns.isGiven(ColumnNames.RESPONSE)) {
       return new Row(List.of(new Message("assistant", notEmpty(text))));
     }
-    return new Row(complete(rounds(columns), columns));
+    return row(complete(rounds(columns), columns), columns);
+  }
+
+  private Row row(List<Message> messages, Columns columns) throws BadRow {
+    Column tools = columns.named(ColumnNames.TOOLS);
+    return tools == null ? new Row(messages) : new Row(messages, ToolMessages.tools(tools));
   }
 
   private String example() {
@@ -67,7 +72,7 @@ final class RowParser {
   }
 
   private List<Message> complete(List<Message> messages, Columns columns) throws BadRow {
-    if (!preTraining && !messages.getLast().isAssistant()) {
+    if (!preTraining && !messages.getLast().isAnswer()) {
       throw new BadRow(
           BadRow.Kind.CONTENT,
           "ends with a message of '"
@@ -80,9 +85,9 @@ final class RowParser {
     Column own = columns.find(ColumnNames.SYSTEM);
     String prompt = own == null ? "" : MessageList.text(own.value(), in(own));
     if (prompt.isEmpty() && system != null && !preTraining) {
-      prompt = system;
-    }
-    if (!prompt.isEmpty()) {
+      // An empty --system stays a message: it keeps a template's own system prompt away.
+      messages.addFirst(new Message("system", system));
+    } else if (!prompt.isEmpty()) {
       messages.addFirst(new Message("system", prompt));
     }
     return messages;

@@ -62,10 +62,7 @@ record RunInputs(
       requireVocabulary(tokenizer, model);
       ChatTemplate template =
           ChatTemplates.choose(
-              config.data().template(),
-              config.data().useChatTemplate(),
-              tokenizer,
-              ZonedDateTime.now());
+              config.data().template(), tokenizer, model.family().modelType(), ZonedDateTime.now());
       DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
       data = DataPipeline.open(rows, tokenizer, template);
       RunInputs inputs =

@@ -10,6 +10,7 @@ import io.panatron.runtime.data.Mixing;
 import io.panatron.runtime.data.Packing;
 import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Streaming;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
@@ -55,8 +56,7 @@ public record TrainingConfig(
   /** Rows, templates and how samples are drawn. */
   public record Data(
       DataSettings rows,
-      @Nullable String template,
-      boolean useChatTemplate,
+      TemplateOptions template,
       boolean cyclic,
       boolean shuffle,
       boolean sharded,
@@ -155,14 +155,25 @@ public record TrainingConfig(
             reading(a));
     return new Data(
         rows,
-        a.textOrNull("template"),
-        a.flag("use_chat_template"),
+        template(a),
         a.text("dataloader_type").equals("cyclic"),
         a.flag("train_dataloader_shuffle"),
         !a.flag("no_data_sharding"),
         a.flag("padding_free") || a.flag("packing"),
         a.integer("num_workers"),
         a.integer("dataloader_prefetch_factor"));
+  }
+
+  private static TemplateOptions template(ParsedArguments a) {
+    return new TemplateOptions(
+        a.textOrNull("template"),
+        TemplateOptions.Backend.parse(a.text("template_backend")),
+        a.flag("use_chat_template"),
+        a.textOrNull("agent_template"),
+        a.flagOrNull("enable_thinking"),
+        a.isGiven("add_non_thinking_prefix") ? a.flag("add_non_thinking_prefix") : null,
+        null,
+        LossScale.parse(a.text("loss_scale")) == LossScale.LAST_ROUND);
   }
 
   private static Reading reading(ParsedArguments a) {

@@ -22,11 +22,10 @@ class LossScaleTest {
             new Message("assistant", "A", first),
             new Message("user", "Q"),
             new Message("assistant", "B", second));
-    return new ChatMlTemplate()
-        .render(messages).stream()
-            .filter(p -> p.kind() != Piece.Kind.CONTEXT || !p.text().startsWith("<|im_start|>a"))
-            .map(p -> Integer.toString((int) scale.weight(messages, p)))
-            .collect(Collectors.joining());
+    return Fixtures.chatMl().render(messages).stream()
+        .filter(p -> p.kind() != Piece.Kind.CONTEXT || !p.text().startsWith("<|im_start|>a"))
+        .map(p -> Integer.toString((int) scale.weight(messages, p)))
+        .collect(Collectors.joining());
   }
 
   @ParameterizedTest

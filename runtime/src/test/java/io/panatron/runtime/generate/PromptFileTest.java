@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.Row;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +24,7 @@ class PromptFileTest {
 
   @Test
   void aTextFileHoldsOnePromptPerLine() throws IOException {
-    assertThat(PromptFile.read(file("p.txt", "one\n\n two {}\n"), null))
+    assertThat(PromptFile.read(file("p.txt", "one\n\n two {}\n"), null)).extracting(Row::messages)
         .containsExactly(
             List.of(new Message("user", "one")), List.of(new Message("user", " two {}")));
   }
@@ -37,7 +38,7 @@ class PromptFileTest {
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
             {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]}
             """);
-    assertThat(PromptFile.read(file, "new"))
+    assertThat(PromptFile.read(file, "new")).extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(new Message("system", "s"), new Message("user", "a")));
@@ -52,7 +53,7 @@ class PromptFileTest {
             {"query": "a", "response": "left out"}
             {"system": "s", "history": [["a", "b"]], "query": "c"}
             """);
-    assertThat(PromptFile.read(file, "new"))
+    assertThat(PromptFile.read(file, "new")).extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(
