@@ -13,6 +13,21 @@ import org.jspecify.annotations.Nullable;
 
 /** Chooses the chat template of a run. */
 public final class ChatTemplates {
+  /** Conversations in which formats differ where they differ at all. */
+  private static final List<List<Message>> PROBES =
+      List.of(
+          List.of(new Message("user", "Q")),
+          List.of(new Message("system", "S"), new Message("user", "Q")),
+          List.of(
+              new Message("user", "Q1"),
+              new Message("assistant", "A1"),
+              new Message("user", "Q2")),
+          List.of(
+              new Message("system", "S"),
+              new Message("user", "Q1"),
+              new Message("assistant", "<think>\nT\n</think>\n\nA1"),
+              new Message("user", "Q2")));
+
   private final TemplateOptions options;
   private final HfTokenizer tokenizer;
   private final ZonedDateTime now;
@@ -92,36 +107,23 @@ public final class ChatTemplates {
 
   /** Whether a format and a tokenizer's template write the same prompts, thinking or not. */
   private boolean writesAs(ChatFormat format, JinjaTemplate own) {
-    for (Boolean thinking : new Boolean[] {null, true, false}) {
-      TemplateOptions plain =
-          new TemplateOptions(
-              null, options.backend(), true, null, thinking, null, null, options.lastRound());
-      ChatTemplate ours = builtIn(format, plain);
-      ChatTemplate theirs = new JinjaChatTemplate(own, variables(thinking));
-      for (List<Message> probe : PROBES) {
-        try {
-          if (!ours.renderPrompt(probe).equals(theirs.renderPrompt(probe))) {
-            return false;
-          }
-        } catch (TemplateException e) {
-          return false; // one of the two refuses what the other may write
-        }
-      }
-    }
-    return true;
+    return PROBES.stream().allMatch(probe -> writesAs(format, own, null, probe))
+        && writesAs(format, own, true, PROBES.getFirst())
+        && writesAs(format, own, false, PROBES.getFirst());
   }
 
-  private static final List<List<Message>> PROBES =
-      List.of(
-          List.of(new Message("user", "Q")),
-          List.of(new Message("system", "S"), new Message("user", "Q")),
-          List.of(
-              new Message("user", "Q1"), new Message("assistant", "A1"), new Message("user", "Q2")),
-          List.of(
-              new Message("system", "S"),
-              new Message("user", "Q1"),
-              new Message("assistant", "<think>\nT\n</think>\n\nA1"),
-              new Message("user", "Q2")));
+  private boolean writesAs(
+      ChatFormat format, JinjaTemplate own, @Nullable Boolean thinking, List<Message> probe) {
+    TemplateOptions plain =
+        new TemplateOptions(
+            null, TemplateOptions.Backend.SWIFT, true, null, thinking, null, null, false);
+    ChatTemplate theirs = new JinjaChatTemplate(own, variables(thinking));
+    try {
+      return builtIn(format, plain).renderPrompt(probe).equals(theirs.renderPrompt(probe));
+    } catch (TemplateException e) {
+      return false; // one of the two refuses what the other may write
+    }
+  }
 
   private ChatTemplate builtIn(ChatFormat format, TemplateOptions asked) {
     Map<String, String> special = tokenizer.specialTokens();

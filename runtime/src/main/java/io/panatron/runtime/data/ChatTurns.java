@@ -71,6 +71,15 @@ final class ChatTurns {
     return new ChatTurns(messages, agent, userTurn).read();
   }
 
+  /** The index of the last round in which the user speaks; 0 if there is none. */
+  static int lastQuestion(List<Round> rounds) {
+    int i = rounds.size() - 1;
+    while (i > 0 && rounds.get(i).told()) {
+      i--;
+    }
+    return i;
+  }
+
   private List<Round> read() {
     int i = 0;
     while (i < messages.size()) {

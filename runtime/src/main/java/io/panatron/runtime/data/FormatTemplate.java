@@ -113,9 +113,9 @@ final class FormatTemplate implements ChatTemplate {
     out.context(prefix(system));
     // A format of one round trains the last, as Megatron-SWIFT does.
     int first = format.separator() == null ? rounds.size() - 1 : 0;
+    int lastQuestion = ChatTurns.lastQuestion(rounds);
     for (int i = first; i < rounds.size(); i++) {
-      boolean lastQuestion = i == lastQuestion(rounds);
-      out.question(rounds.get(i), lastQuestion ? lateSystem(system) : "");
+      out.question(rounds.get(i), i == lastQuestion ? lateSystem(system) : "");
       out.answer(rounds.get(i), i + 1 < rounds.size() ? rounds.get(i + 1) : null, training);
     }
     return out.end();
@@ -146,14 +146,6 @@ final class FormatTemplate implements ChatTemplate {
     return system == null || system.isEmpty() || form == null
         ? ""
         : form.replace(ChatFormat.SYSTEM, system);
-  }
-
-  private static int lastQuestion(List<Round> rounds) {
-    int i = rounds.size() - 1;
-    while (i > 0 && rounds.get(i).told()) {
-      i--;
-    }
-    return i;
   }
 
   private String userTurn(String text) {

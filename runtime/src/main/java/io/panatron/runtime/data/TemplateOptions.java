@@ -55,7 +55,7 @@ public record TemplateOptions(
               + " is a built-in template, but --template_backend jinja asks for the tokenizer's own;"
               + " set one of them only");
     }
-    if (!useChatTemplate && template == null) {
+    if (!useChatTemplate) {
       refuse("--agent_template", agentTemplate);
       refuse("--enable_thinking", enableThinking);
       refuse("--response_prefix", responsePrefix);

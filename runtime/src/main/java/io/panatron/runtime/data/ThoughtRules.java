@@ -2,6 +2,7 @@ package io.panatron.runtime.data;
 
 import io.panatron.runtime.data.ChatTurns.Part;
 import io.panatron.runtime.data.ChatTurns.Round;
+import io.panatron.runtime.data.jinja.PythonText;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -38,10 +39,7 @@ record ThoughtRules(String answerStart, String empty, boolean forgets, boolean l
   /** Changes the answers of a conversation. */
   void apply(List<Round> rounds, boolean training) {
     boolean all = training && !lastRound;
-    int last = rounds.size() - 1;
-    while (last > 0 && rounds.get(last).told()) {
-      last--;
-    }
+    int last = ChatTurns.lastQuestion(rounds);
     for (int i = 0; i < rounds.size(); i++) {
       Round round = rounds.get(i);
       if (round.answer().isEmpty()) {
@@ -71,6 +69,6 @@ record ThoughtRules(String answerStart, String empty, boolean forgets, boolean l
     String text = round.answerText();
     int end = text.lastIndexOf(END);
     String rest = end < 0 ? text : text.substring(end + END.length());
-    return round.withAnswer(List.of(new Part(rest.strip(), round.answer().getFirst().message())));
+    return round.withAnswer(List.of(new Part(PythonText.strip(rest), round.answer().getFirst().message())));
   }
 }

@@ -17,7 +17,7 @@ enum ReactWording {
   /** ReAct in English. */
   REACT_EN(
       Entries.REACT_TOOL_EN,
-"""
+      """
       Answer the following questions as best you can. You have access to the following tools:
 
       {{TOOLS}}
@@ -34,11 +34,11 @@ enum ReactWording {
       Final Answer: the final answer to the original input question
 
       Begin!
-"""),
+      """),
   /** ReAct in Chinese. */
   REACT_ZH(
       Entries.REACT_TOOL_ZH,
-"""
+      """
       尽可能地回答以下问题。你可以使用以下工具:
 
       {{TOOLS}}
@@ -55,11 +55,11 @@ enum ReactWording {
       Final Answer: 对原始输入问题的最终答案
 
       现在开始！
-"""),
+      """),
   /** ReAct with thoughts in tags. */
   REACT_GRPO(
       Entries.REACT_TOOL_EN,
-"""
+      """
       A conversation for tool calling between User and Assistant. The user asks a question \
       which may be solved by calling tools, and the Assistant solves it. The assistant first \
       thinks about the reasoning process in the mind and then provides the user with the \
@@ -82,7 +82,7 @@ enum ReactWording {
       Final Answer: the final answer to the original input question
 
       Begin!
-"""),
+      """),
   /** The instructions of ToolBench. */
   TOOLBENCH(
       null,

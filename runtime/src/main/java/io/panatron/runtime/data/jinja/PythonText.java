@@ -27,6 +27,19 @@ public final class PythonText {
     return PythonJson.dump(value, options);
   }
 
+  /** {@code text.strip()}. */
+  public static String strip(String text) {
+    int start = 0;
+    int end = text.length();
+    while (start < end && Python.isSpace(text.charAt(start))) {
+      start++;
+    }
+    while (end > start && Python.isSpace(text.charAt(end - 1))) {
+      end--;
+    }
+    return text.substring(start, end);
+  }
+
   /** {@code str(value)}. */
   public static String str(@Nullable Object value) {
     return Python.str(value);
