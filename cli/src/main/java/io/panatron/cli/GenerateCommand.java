@@ -173,7 +173,8 @@ final class GenerateCommand implements Callable<Integer> {
       boolean terminal = console != null && console.isTerminal();
       BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
       try (ChatSession session =
-          new ChatSession(answering, generator, settings, sampling.stopWords(), prompts.system(answering))) {
+          new ChatSession(
+              answering, generator, settings, sampling.stopWords(), prompts.system(answering))) {
         new ChatTerminal(session, lines, out(), terminal).run();
       }
       report(generator);

@@ -80,8 +80,7 @@ final class PromptOptions {
       for (Row row : PromptFile.read(promptFile, instruction)) {
         asked.add(
             new Prompt(
-                row.messages().getLast().content(),
-                answering.encode(row.messages(), row.tools())));
+                row.messages().getLast().content(), answering.encode(row.messages(), row.tools())));
       }
     }
     for (String list : rawIds) {

@@ -19,9 +19,7 @@ public final class ChatTemplates {
           List.of(new Message("user", "Q")),
           List.of(new Message("system", "S"), new Message("user", "Q")),
           List.of(
-              new Message("user", "Q1"),
-              new Message("assistant", "A1"),
-              new Message("user", "Q2")),
+              new Message("user", "Q1"), new Message("assistant", "A1"), new Message("user", "Q2")),
           List.of(
               new Message("system", "S"),
               new Message("user", "Q1"),
@@ -88,7 +86,7 @@ public final class ChatTemplates {
   private String suggestions(String modelType) {
     String fitting =
         ChatFormats.ofModelType(modelType).stream()
-            .filter(name -> lacking(Objects.requireNonNull(ChatFormats.named(name))) == null)
+            .filter(name -> fits(Objects.requireNonNull(ChatFormats.named(name))))
             .limit(3)
             .collect(Collectors.joining(" or "));
     return fitting.isEmpty() ? "default" : fitting;
@@ -98,7 +96,7 @@ public final class ChatTemplates {
     JinjaTemplate own = parsed(source);
     for (String name : ChatFormats.ofModelType(modelType)) {
       ChatFormat format = Objects.requireNonNull(ChatFormats.named(name));
-      if (lacking(format) == null && writesAs(format, own)) {
+      if (fits(format) && writesAs(format, own)) {
         return builtIn(format, options);
       }
     }
@@ -206,6 +204,13 @@ public final class ChatTemplates {
               + " lacks; add it to the tokenizer, or leave --template out to use the model's own"
               + " template");
     }
+  }
+
+  /** Whether the tokenizer has all tokens of a format. */
+  private boolean fits(ChatFormat format) {
+    return lacking(format) == null
+        && !(format.uses("{{BOS}}") && tokenizer.bosId().isEmpty())
+        && !(format.uses("{{EOS}}") && tokenizer.eosId().isEmpty());
   }
 
   /** The first special token of a format that the vocabulary lacks; null if it has all. */

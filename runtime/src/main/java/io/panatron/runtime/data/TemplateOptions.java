@@ -58,6 +58,7 @@ public record TemplateOptions(
     if (!useChatTemplate) {
       refuse("--agent_template", agentTemplate);
       refuse("--enable_thinking", enableThinking);
+      refuse("--add_non_thinking_prefix", addNonThinkingPrefix);
       refuse("--response_prefix", responsePrefix);
     }
   }

@@ -69,6 +69,7 @@ record ThoughtRules(String answerStart, String empty, boolean forgets, boolean l
     String text = round.answerText();
     int end = text.lastIndexOf(END);
     String rest = end < 0 ? text : text.substring(end + END.length());
-    return round.withAnswer(List.of(new Part(PythonText.strip(rest), round.answer().getFirst().message())));
+    return round.withAnswer(
+        List.of(new Part(PythonText.strip(rest), round.answer().getFirst().message())));
   }
 }

@@ -66,7 +66,10 @@ public final class Answering implements AutoCloseable {
           config,
           tokenizer,
           ChatTemplates.choose(
-              trained.complete(options), tokenizer, config.family().modelType(), ZonedDateTime.now()),
+              trained.complete(options),
+              tokenizer,
+              config.family().modelType(),
+              ZonedDateTime.now()),
           options.useChatTemplate(),
           options.useChatTemplate() ? trained.system() : null);
     } catch (RuntimeException | Error failure) {

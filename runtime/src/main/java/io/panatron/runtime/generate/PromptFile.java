@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads conversations that wait for an answer. */
 public final class PromptFile {
-  private static final Set<String> ROLES = 
+  private static final Set<String> ROLES =
       Set.of("system", "user", "assistant", "tool_call", "tool", "tool_response");
 
   private PromptFile() {}
@@ -113,7 +113,8 @@ public final class PromptFile {
                 .formatted(where, messages.size() + 1));
       }
       messages.add(
-          new Message(role.equals("tool_response") ? "tool" : role, message.path("content").textValue()));
+          new Message(
+              role.equals("tool_response") ? "tool" : role, message.path("content").textValue()));
     }
     return messages;
   }

@@ -87,11 +87,12 @@ class BuiltInTemplatesTest {
 
   private static String name(JsonNode c) {
     StringBuilder name = new StringBuilder();
-    c.properties().forEach(e -> {
-      if (e.getValue().isValueNode() && !Set.of("prompt", "text").contains(e.getKey())) {
-        name.append(e.getKey()).append(' ').append(e.getValue().asText()).append(", ");
-      }
-    });
+    c.properties()
+        .forEach(e -> {
+          if (e.getValue().isValueNode() && !Set.of("prompt", "text").contains(e.getKey())) {
+            name.append(e.getKey()).append(' ').append(e.getValue().asText()).append(", ");
+          }
+        });
     return name.toString();
   }
 

@@ -24,16 +24,17 @@ class ChatTemplatesTest {
   private static final List<Message> QUESTION = List.of(new Message("user", "Q"));
 
   /** The tokenizer of a fixture with another Jinja template, or with none. */
-  private HfTokenizer tokenizer(@Nullable String jinja, String... replacements) throws IOException {
-    String json = Files.readString(Fixtures.path("qwen2/tokenizer.json"));
-    for (int i = 0; i < replacements.length; i += 2) {
-      json = json.replace(replacements[i], replacements[i + 1]);
-    }
-    Files.writeString(folder.resolve("tokenizer.json"), json);
+  private HfTokenizer tokenizer(@Nullable String jinja) throws IOException {
+    Files.copy(Fixtures.path("qwen2/tokenizer.json"), folder.resolve("tokenizer.json"));
     Files.writeString(folder.resolve("tokenizer_config.json"), "{\"eos_token\": \"<|im_end|>\"}");
     if (jinja != null) {
-      Files.copy(
-          Fixtures.path("jinja/" + jinja + ".jinja"), folder.resolve("chat_template.jinja"));
+      String source = Files.readString(Fixtures.path("jinja/" + jinja + ".jinja"));
+      Files.writeString(
+          folder.resolve("chat_template.jinja"),
+          // The fixture's own prompt is shorter than Qwen2.5's.
+          source.replace(
+              "You are Qwen, a helpful assistant.",
+              "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."));
     }
     return HfTokenizer.open(folder);
   }
@@ -73,14 +74,14 @@ class ChatTemplatesTest {
       TemplateOptions jinja = options(null, Backend.JINJA, null, false, null);
       ChatTemplate own = choose(jinja, tokenizer, "qwen3");
       assertThat(own.description()).isEqualTo("the tokenizer's chat template");
-      assertThat(own.renderPrompt(QUESTION)).endsWith("<|im_start|>assistant\n<think>\n\n</think>\n\n");
+      assertThat(own.renderPrompt(QUESTION))
+          .endsWith("<|im_start|>assistant\n<think>\n\n</think>\n\n");
     }
   }
 
   @Test
   void jinjaTemplatesWriteToolsAsTheModelDoes() throws IOException {
-    Tool add =
-        new Tool(Map.of("type", "function", "function", Map.of("name", "add")));
+    Tool add = new Tool(Map.of("type", "function", "function", Map.of("name", "add")));
     List<Message> messages =
         List.of(
             new Message("user", "1 + 2?"),
@@ -89,13 +90,12 @@ class ChatTemplatesTest {
             new Message("tool", "3"),
             new Message("assistant", "It is 3."));
     try (HfTokenizer tokenizer = tokenizer("qwen3")) {
-      ChatTemplate own =
-          choose(options(null, Backend.JINJA, null, null, null), tokenizer, "qwen3");
+      ChatTemplate own = choose(options(null, Backend.JINJA, null, null, null), tokenizer, "qwen3");
       List<Piece> pieces = own.render(messages, List.of(add));
       assertThat(pieces.getFirst().text()).contains("<tools>\n{").contains("\"name\": \"add\"");
       assertThat(pieces.stream().filter(p -> p.kind() == Piece.Kind.RESPONSE).map(Piece::text))
           .containsExactly(
-              "<think>\n\n</think>\n\nWell.\n<tool_call>\n{\"name\": \"add\", \"arguments\":"
+              "Well.\n<tool_call>\n{\"name\": \"add\", \"arguments\":"
                   + " {\"a\": 1, \"b\": 2}}\n</tool_call>",
               "<think>\n\n</think>\n\nIt is 3.");
       assertThat(pieces.stream().filter(p -> p.kind() == Piece.Kind.RESPONSE).map(Piece::message))
@@ -109,9 +109,8 @@ class ChatTemplatesTest {
   @Test
   void whatTheTemplateCannotHeedIsRefused() throws IOException {
     try (HfTokenizer tokenizer = tokenizer("mistral")) {
-      assertThatThrownBy(
-              () ->
-                  choose(options(null, Backend.SWIFT, "hermes", null, null), tokenizer, "mistral"))
+      assertThatThrownBy(() ->
+              choose(options(null, Backend.SWIFT, "hermes", null, null), tokenizer, "mistral"))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("--agent_template hermes has no effect on the tokenizer's own");
       assertThatThrownBy(
@@ -181,8 +180,7 @@ class ChatTemplatesTest {
           }) {
         ChatTemplate template =
             choose(
-                options(
-                    (String) c[0], Backend.SWIFT, null, (Boolean) c[1], (String) c[2]),
+                options((String) c[0], Backend.SWIFT, null, (Boolean) c[1], (String) c[2]),
                 tokenizer,
                 "qwen3");
         assertThat(template.answerStart()).isEqualTo(c[3]);
@@ -201,8 +199,7 @@ class ChatTemplatesTest {
                   options("qwen3", Backend.SWIFT, "react_zh", null, null),
                   options("qwen3", Backend.SWIFT, null, false, null),
                   options("qwen3_thinking", Backend.SWIFT, null, null, null),
-                  new TemplateOptions(
-                      "qwen3", Backend.SWIFT, true, null, null, false, null, false),
+                  new TemplateOptions("qwen3", Backend.SWIFT, true, null, null, false, null, false),
                   new TemplateOptions("qwen3", Backend.SWIFT, true, null, null, null, null, true))
               .stream()
               .map(options -> choose(options, tokenizer, "qwen3").identity())

@@ -43,8 +43,7 @@ public final class Fixtures {
   /** ChatML for a tokenizer without begin token. */
   static ChatTemplate chatMl() {
     ChatFormat format = Objects.requireNonNull(ChatFormats.named("chatml"));
-    return FormatTemplate.of(
-        format.resolved("", "<|im_end|>", NOW), TemplateOptions.DEFAULT, "");
+    return FormatTemplate.of(format.resolved("", "<|im_end|>", NOW), TemplateOptions.DEFAULT, "");
   }
 
   /** A built-in template, or with null the model's own. */

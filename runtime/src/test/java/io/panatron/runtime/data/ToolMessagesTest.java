@@ -78,7 +78,9 @@ class ToolMessagesTest {
       })
   void toolsAreWrappedHoweverTheyAreGiven(String tools) throws BadRow {
     Row row =
-        parse(messages(message("assistant", "\"A\"")).replaceFirst("\\{", "{\"tools\": " + tools.replace("\\", "\\\\") + ", "));
+        parse(
+            messages(message("assistant", "\"A\""))
+                .replaceFirst("\\{", "{\"tools\": " + tools.replace("\\", "\\\\") + ", "));
     Map<String, Object> function = Map.of("name", "add", "parameters", Map.of());
     assertThat(row.tools())
         .containsExactly(new Tool(Map.of("type", "function", "function", function)));
@@ -87,7 +89,8 @@ class ToolMessagesTest {
   @Test
   void noToolsAreNoTools() throws BadRow {
     for (String tools : List.of("null", "[]", "\"\"", "\"[]\"")) {
-      String row = "{\"tools\": " + tools + ", " + messages(message("assistant", "\"A\"")).substring(1);
+      String row =
+          "{\"tools\": " + tools + ", " + messages(message("assistant", "\"A\"")).substring(1);
       assertThat(parse(row).tools()).as(tools).isEmpty();
     }
   }
@@ -103,7 +106,8 @@ class ToolMessagesTest {
         "[{\"n\": 99999999999999999999}] | has in column 'tools' an integer of more than 64 bits",
       })
   void badToolsSayWhatIsWrong(String tools, String message) {
-    String row = "{\"tools\": " + tools + ", " + messages(message("assistant", "\"A\"")).substring(1);
+    String row =
+        "{\"tools\": " + tools + ", " + messages(message("assistant", "\"A\"")).substring(1);
     assertThatThrownBy(() -> parse(row))
         .isInstanceOf(BadRow.class)
         .hasMessageContaining(message)

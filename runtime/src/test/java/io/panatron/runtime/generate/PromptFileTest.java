@@ -24,7 +24,8 @@ class PromptFileTest {
 
   @Test
   void aTextFileHoldsOnePromptPerLine() throws IOException {
-    assertThat(PromptFile.read(file("p.txt", "one\n\n two {}\n"), null)).extracting(Row::messages)
+    assertThat(PromptFile.read(file("p.txt", "one\n\n two {}\n"), null))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("user", "one")), List.of(new Message("user", " two {}")));
   }
@@ -38,7 +39,8 @@ class PromptFileTest {
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
             {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]}
             """);
-    assertThat(PromptFile.read(file, "new")).extracting(Row::messages)
+    assertThat(PromptFile.read(file, "new"))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(new Message("system", "s"), new Message("user", "a")));
@@ -53,7 +55,8 @@ class PromptFileTest {
             {"query": "a", "response": "left out"}
             {"system": "s", "history": [["a", "b"]], "query": "c"}
             """);
-    assertThat(PromptFile.read(file, "new")).extracting(Row::messages)
+    assertThat(PromptFile.read(file, "new"))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(

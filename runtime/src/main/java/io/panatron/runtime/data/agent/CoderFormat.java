@@ -55,7 +55,9 @@ record CoderFormat() implements AgentFormat {
     Map<?, ?> function = tool.function();
     text.append("<function>\n<name>").append(tool.name()).append("</name>");
     if (function.containsKey("description")) {
-      text.append("\n<description>").append(PythonText.strip(tool.description())).append("</description>");
+      text.append("\n<description>")
+          .append(PythonText.strip(tool.description()))
+          .append("</description>");
     }
     text.append("\n<parameters>");
     Object parameters = function.get("parameters");
@@ -77,7 +79,9 @@ record CoderFormat() implements AgentFormat {
         text.append("\n<type>").append(PythonText.str(map.get("type"))).append("</type>");
       }
       if (map.get("description") instanceof String description) {
-        text.append("\n<description>").append(PythonText.strip(description)).append("</description>");
+        text.append("\n<description>")
+            .append(PythonText.strip(description))
+            .append("</description>");
       }
       others(map, Set.of("name", "type", "description"), text);
     }

@@ -15,10 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** JSON as the values that {@code PythonText} and chat templates take; the order is kept. */
 final class JsonValues {
   private static final ObjectReader READER =
-      JsonMapper.builder()
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build()
-          .reader();
+      JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build().reader();
 
   private JsonValues() {}
 
