@@ -74,8 +74,7 @@ class TemplateTrainingTest {
                     .collect(Collectors.joining(", ")));
     Path rows = Files.writeString(folder.resolve("rows.jsonl"), row.repeat(8));
     InProcess.Result run = call(rows).with("system", "Be brief.").run();
-    assertThat(run.err()).isEmpty();
-    assertThat(run.status()).isZero();
+    assertThat(run.status()).as(run.err()).isZero();
     assertThat(run.out()).contains("template llama3 (built in)");
     Path checkpoint = folder.resolve("run/checkpoint-2");
     InProcess.Result answer =
