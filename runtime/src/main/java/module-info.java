@@ -18,6 +18,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.checkpoint;
   exports io.panatron.runtime.config;
   exports io.panatron.runtime.data;
+  exports io.panatron.runtime.data.agent;
   exports io.panatron.runtime.generate;
   exports io.panatron.runtime.model;
   exports io.panatron.runtime.nn;

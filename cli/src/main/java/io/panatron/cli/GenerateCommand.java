@@ -61,20 +61,8 @@ final class GenerateCommand implements Callable<Integer> {
               + " more.")
   private @Nullable Integer maxNewTokens;
 
-  @Option(
-      names = "--template",
-      paramLabel = "NAME",
-      description = "Chat template: chatml; default: the tokenizer's own.")
-  private @Nullable String template;
-
-  @Option(
-      names = "--use_chat_template",
-      arity = "0..1",
-      fallbackValue = "true",
-      defaultValue = "true",
-      paramLabel = "BOOL",
-      description = "false continues the prompt as plain text; default: true.")
-  private boolean useChatTemplate = true;
+  @ArgGroup(validate = false)
+  private TemplateChoice template = new TemplateChoice();
 
   @Option(
       names = "--ignore_eos",
@@ -144,8 +132,7 @@ final class GenerateCommand implements Callable<Integer> {
           "trainer generate needs something to answer; give --prompt TEXT, --prompt_file FILE or"
               + " --chat.");
     }
-    try (Answering answering =
-        Answering.open(Objects.requireNonNull(model), template, useChatTemplate)) {
+    try (Answering answering = Answering.open(Objects.requireNonNull(model), template.options())) {
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
       return chat ? talk(answering, stops) : answer(answering, stops);
     }
@@ -187,7 +174,8 @@ final class GenerateCommand implements Callable<Integer> {
       boolean terminal = console != null && console.isTerminal();
       BufferedReader lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
       try (ChatSession session =
-          new ChatSession(answering, generator, settings, sampling.stopWords(), prompts.system())) {
+          new ChatSession(
+              answering, generator, settings, sampling.stopWords(), prompts.system(answering))) {
         new ChatTerminal(session, lines, out(), terminal).run();
       }
       report(generator);

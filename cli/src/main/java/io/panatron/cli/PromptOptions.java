@@ -3,6 +3,7 @@ package io.panatron.cli;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.Row;
 import io.panatron.runtime.generate.Answering;
 import io.panatron.runtime.generate.PromptFile;
 import java.nio.file.Path;
@@ -39,7 +40,9 @@ final class PromptOptions {
   @Option(
       names = "--system",
       paramLabel = "TEXT",
-      description = "System prompt, or a .txt file that holds it.")
+      description =
+          "System prompt, or a .txt file that holds it; default: what a checkpoint was trained"
+              + " with.")
   private @Nullable String system;
 
   /** A prompt as it is shown and as the model reads it. */
@@ -56,8 +59,9 @@ final class PromptOptions {
   }
 
   /** The system prompt; null for none. */
-  @Nullable String system() {
-    return system == null ? null : DataSettings.systemPrompt(system);
+  @Nullable String system(Answering answering) {
+    String given = system == null ? answering.trainedSystem() : system;
+    return given == null ? null : DataSettings.systemPrompt(given);
   }
 
   /**
@@ -67,7 +71,7 @@ final class PromptOptions {
    */
   List<Prompt> read(Answering answering) {
     List<Prompt> asked = new ArrayList<>();
-    String instruction = system();
+    String instruction = system(answering);
     for (String prompt : prompts) {
       requireWhole(prompt);
       List<Message> conversation = new ArrayList<>();
@@ -78,8 +82,10 @@ final class PromptOptions {
       asked.add(new Prompt(prompt, answering.encode(conversation)));
     }
     if (promptFile != null) {
-      for (List<Message> conversation : PromptFile.read(promptFile, instruction)) {
-        asked.add(new Prompt(conversation.getLast().content(), answering.encode(conversation)));
+      for (Row row : PromptFile.read(promptFile, instruction)) {
+        asked.add(
+            new Prompt(
+                row.messages().getLast().content(), answering.encode(row.messages(), row.tools())));
       }
     }
     for (String list : rawIds) {

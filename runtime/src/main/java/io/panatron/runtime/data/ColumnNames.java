@@ -33,6 +33,7 @@ public record ColumnNames(Map<String, String> renamed) {
   static final String QUERY = "query";
   static final String RESPONSE = "response";
   static final String HISTORY = "history";
+  static final String TOOLS = "tools";
 
   private static final Map<String, List<String>> SYNONYMS =
       Map.of(

@@ -15,13 +15,22 @@ import org.jspecify.annotations.Nullable;
  */
 final class MessageList {
   private static final Map<String, String> ROLES =
-      Map.of(
-          "system", "system",
-          "user", "user",
-          "human", "user",
-          "assistant", "assistant",
-          "gpt", "assistant",
-          "bot", "assistant");
+      Map.ofEntries(
+          Map.entry("system", "system"),
+          Map.entry("user", "user"),
+          Map.entry("human", "user"),
+          Map.entry("assistant", "assistant"),
+          Map.entry("gpt", "assistant"),
+          Map.entry("bot", "assistant"),
+          Map.entry("tool_call", "tool_call"),
+          Map.entry("function_call", "tool_call"),
+          Map.entry("function-call", "tool_call"),
+          Map.entry("tool", "tool"),
+          Map.entry("tool_response", "tool"),
+          Map.entry("function_response", "tool"),
+          Map.entry("function-response", "tool"),
+          Map.entry("observation", "tool"),
+          Map.entry("observations", "tool"));
   private static final List<String> ASKING = List.of("user", "human");
   private static final List<String> ANSWERING = List.of("assistant", "gpt", "bot");
 
@@ -44,7 +53,7 @@ final class MessageList {
         messages.add(new Message("user", text(first(item, ASKING), "question of " + where)));
         messages.add(new Message("assistant", text(first(item, ANSWERING), "answer of " + where)));
       } else {
-        messages.add(message(item, where, messages.isEmpty()));
+        add(messages, item, where);
       }
     }
     return messages;
@@ -69,27 +78,65 @@ final class MessageList {
         && first(item, ANSWERING) != null;
   }
 
+  /** Adds a message; OpenAI's {@code tool_calls} become messages of their own behind it. */
+  private static void add(List<Message> messages, JsonNode item, String where) throws BadRow {
+    JsonNode calls = item.path("tool_calls");
+    boolean called = !calls.isMissingNode() && !calls.isNull() && !calls.isEmpty();
+    JsonNode content = item.path("content");
+    boolean silent = content.isMissingNode() || content.isNull() || content.asText().isEmpty();
+    if (!called || !silent) {
+      messages.add(message(item, where, messages.isEmpty()));
+    }
+    if (called) {
+      for (String call : ToolMessages.calls(calls, where)) {
+        messages.add(new Message("tool_call", call, loss(item, where), lossScale(item, where)));
+      }
+    }
+    if (messages.getLast().role().equals("tool")
+        && (messages.size() < 2 || !mayPrecedeTool(messages.get(messages.size() - 2)))) {
+      throw bad("has a tool's response as " + where + ", before which nothing calls it");
+    }
+  }
+
+  private static boolean mayPrecedeTool(Message message) {
+    return message.isAnswer() || message.role().equals("tool");
+  }
+
   private static Message message(JsonNode item, String where, boolean first) throws BadRow {
     String given = text(first(item, List.of("role", "from")), "'role' of " + where);
     String role = ROLES.get(given);
     if (role == null) {
-      throw bad("has the role '" + given + "' in " + where + "; use system, user or assistant");
+      throw bad(
+          "has the role '"
+              + given
+              + "' in "
+              + where
+              + "; use system, user, assistant, tool_call or tool");
     }
     if (role.equals("system") && !first) {
       throw bad("has a system message as " + where + "; only the first may be one");
     }
+    JsonNode content = first(item, List.of("content", "value"));
+    boolean ofTool = role.startsWith("tool");
+    return new Message(
+        role,
+        ofTool
+            ? ToolMessages.content(role, content, where)
+            : text(content, "'content' of " + where),
+        loss(item, where),
+        lossScale(item, where));
+  }
+
+  private static @Nullable Boolean loss(JsonNode item, String where) throws BadRow {
     JsonNode loss = item.path("loss");
     if (!loss.isMissingNode() && !loss.isNull() && !loss.isBoolean()) {
       throw bad("has a 'loss' in " + where + " that is not true or false");
     }
-    return new Message(
-        role,
-        text(first(item, List.of("content", "value")), "'content' of " + where),
-        loss.isBoolean() ? loss.booleanValue() : null,
-        lossScale(item.path("loss_scale"), where));
+    return loss.isBoolean() ? loss.booleanValue() : null;
   }
 
-  private static @Nullable Float lossScale(JsonNode node, String where) throws BadRow {
+  private static @Nullable Float lossScale(JsonNode item, String where) throws BadRow {
+    JsonNode node = item.path("loss_scale");
     if (node.isMissingNode() || node.isNull()) {
       return null;
     }
@@ -117,7 +164,11 @@ final class MessageList {
     if (!node.isTextual()) {
       throw bad("has a " + what + " that is not a string");
     }
-    String text = node.textValue();
+    return checked(node.textValue(), what);
+  }
+
+  /** The text itself, if it has no broken surrogate pair. */
+  static String checked(String text, String what) throws BadRow {
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
       if (Character.isSurrogate(c)) {

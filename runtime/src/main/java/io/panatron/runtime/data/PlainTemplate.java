@@ -1,5 +1,6 @@
 package io.panatron.runtime.data;
 
+import io.panatron.runtime.data.agent.Tool;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -11,11 +12,12 @@ import java.util.List;
  */
 public record PlainTemplate(String end) implements ChatTemplate {
   @Override
-  public List<Piece> render(List<Message> messages) {
+  public List<Piece> render(List<Message> messages, List<Tool> tools) {
+    requireNone(tools);
     List<Piece> pieces = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
       Message m = messages.get(i);
-      if (m.isAssistant()) {
+      if (m.isAnswer()) {
         pieces.add(new Piece(m.content(), Piece.Kind.RESPONSE, i));
         pieces.add(new Piece(end, Piece.Kind.SUFFIX, i));
       } else {
@@ -26,12 +28,20 @@ public record PlainTemplate(String end) implements ChatTemplate {
   }
 
   @Override
-  public String renderPrompt(List<Message> messages) {
+  public String renderPrompt(List<Message> messages, List<Tool> tools) {
+    requireNone(tools);
     StringBuilder text = new StringBuilder();
     for (Message m : messages) {
-      text.append(m.content()).append(m.isAssistant() ? end : "");
+      text.append(m.content()).append(m.isAnswer() ? end : "");
     }
     return text.toString();
+  }
+
+  private static void requireNone(List<Tool> tools) {
+    if (!tools.isEmpty()) {
+      throw new TemplateException(
+          "has 'tools', which plain text has no place for; use a chat template");
+    }
   }
 
   @Override

@@ -1,19 +1,28 @@
 package io.panatron.runtime.data;
 
+import io.panatron.runtime.data.agent.Tool;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One row of a data set; pre-training text is a single assistant message.
  *
+ * @param tools what the model may call; almost always none
  * @param channel the group in which its loss is shown; null where no groups are asked for
  */
-public record Row(List<Message> messages, @Nullable String channel) {
-  public Row(List<Message> messages) {
-    this(messages, null);
-  }
-
+public record Row(List<Message> messages, List<Tool> tools, @Nullable String channel) {
   public Row {
     messages = List.copyOf(messages);
+    tools = List.copyOf(tools);
+  }
+
+  /** A row without a channel. */
+  public Row(List<Message> messages, List<Tool> tools) {
+    this(messages, tools, null);
+  }
+
+  /** A row without tools and channel. */
+  public Row(List<Message> messages) {
+    this(messages, List.of(), null);
   }
 }

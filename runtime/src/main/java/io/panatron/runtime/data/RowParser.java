@@ -49,7 +49,7 @@ final class RowParser {
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 2, pre-training "
+    return "rows 3, pre-training "
         + preTraining
         + ", system "
         + system
@@ -72,7 +72,12 @@ final class RowParser {
       throw new BadRow(BadRow.Kind.SYNTAX, "is not a JSON object; a row looks like " + example());
     }
     Columns columns = names.of(row);
-    return new Row(messages(columns), channels ? channel(columns) : null);
+    List<Message> messages = messages(columns);
+    Column tools = columns.named(ColumnNames.TOOLS);
+    return new Row(
+        messages,
+        tools == null ? List.of() : ToolMessages.tools(tools),
+        channels ? channel(columns) : null);
   }
 
   private List<Message> messages(Columns columns) throws BadRow {
@@ -109,7 +114,7 @@ final class RowParser {
   }
 
   private List<Message> complete(List<Message> messages, Columns columns) throws BadRow {
-    if (!preTraining && !messages.getLast().isAssistant()) {
+    if (!preTraining && !messages.getLast().isAnswer()) {
       throw new BadRow(
           BadRow.Kind.CONTENT,
           "ends with a message of '"
@@ -122,9 +127,9 @@ final class RowParser {
     Column own = columns.find(ColumnNames.SYSTEM);
     String prompt = own == null ? "" : MessageList.text(own.value(), in(own));
     if (prompt.isEmpty() && system != null && !preTraining) {
-      prompt = system;
-    }
-    if (!prompt.isEmpty()) {
+      // An empty --system stays a message: it keeps a template's own system prompt away.
+      messages.addFirst(new Message("system", system));
+    } else if (!prompt.isEmpty()) {
       messages.addFirst(new Message("system", prompt));
     }
     return messages;

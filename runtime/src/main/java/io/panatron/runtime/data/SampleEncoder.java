@@ -104,7 +104,7 @@ public final class SampleEncoder {
     List<WeightedText> parts = new ArrayList<>();
     StringBuilder text = new StringBuilder(beginToken == null ? "" : beginToken);
     float weight = Float.NaN;
-    for (Piece piece : template.render(row.messages())) {
+    for (Piece piece : template.render(row.messages(), row.tools())) {
       if (piece.text().isEmpty()) {
         continue;
       }

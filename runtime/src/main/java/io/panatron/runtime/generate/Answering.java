@@ -7,6 +7,8 @@ import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.Message;
 import io.panatron.runtime.data.TemplateException;
+import io.panatron.runtime.data.TemplateOptions;
+import io.panatron.runtime.data.agent.Tool;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.parallel.RankContext;
@@ -29,6 +31,7 @@ public final class Answering implements AutoCloseable {
   private final HfTokenizer tokenizer;
   private final ChatTemplate template;
   private final boolean useChatTemplate;
+  private final @Nullable String trainedSystem;
   private @Nullable LoadedModel model;
 
   private Answering(
@@ -36,7 +39,9 @@ public final class Answering implements AutoCloseable {
       ModelConfig config,
       HfTokenizer tokenizer,
       ChatTemplate template,
-      boolean useChatTemplate) {
+      boolean useChatTemplate,
+      @Nullable String trainedSystem) {
+    this.trainedSystem = trainedSystem;
     this.useChatTemplate = useChatTemplate;
     this.folder = folder;
     this.config = config;
@@ -47,20 +52,26 @@ public final class Answering implements AutoCloseable {
   /**
    * Opens configuration, tokenizer and template.
    *
-   * @param template as {@code --template}; null for the tokenizer's own
-   * @param useChatTemplate false to continue plain text
+   * @param options how conversations become text; what they leave open a checkpoint's args.json
+   *     decides, where it names a template
    * @throws UserError for what the folder lacks or has wrong
    */
-  public static Answering open(Path folder, @Nullable String template, boolean useChatTemplate) {
+  public static Answering open(Path folder, TemplateOptions options) {
     ModelConfig config = ModelConfig.read(folder);
+    TrainedTemplate trained = TrainedTemplate.of(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     try {
       return new Answering(
           folder,
           config,
           tokenizer,
-          ChatTemplates.choose(template, useChatTemplate, tokenizer, ZonedDateTime.now()),
-          useChatTemplate);
+          ChatTemplates.choose(
+              trained.complete(options),
+              tokenizer,
+              config.family().modelType(),
+              ZonedDateTime.now()),
+          options.useChatTemplate(),
+          options.useChatTemplate() ? trained.system() : null);
     } catch (RuntimeException | Error failure) {
       tokenizer.close();
       throw failure;
@@ -78,9 +89,14 @@ public final class Answering implements AutoCloseable {
 
   /** The tokens of a conversation, up to where the answer starts. */
   public int[] encode(List<Message> conversation) {
+    return encode(conversation, List.of());
+  }
+
+  /** The tokens of a conversation with tools, up to where the answer starts. */
+  public int[] encode(List<Message> conversation, List<Tool> tools) {
     String text;
     try {
-      text = template.renderPrompt(conversation);
+      text = template.renderPrompt(conversation, tools);
     } catch (TemplateException e) {
       throw new UserError(
           "the conversation that ends with '%s' %s."
@@ -103,9 +119,26 @@ public final class Answering implements AutoCloseable {
     return tokenizer.decode(ids, true);
   }
 
+  /**
+   * The system prompt that the checkpoint was trained with, or the .txt file that holds it; null if
+   * there was none.
+   */
+  public @Nullable String trainedSystem() {
+    return trainedSystem;
+  }
+
+  /** What the template writes of every answer itself, such as {@code <think>}. */
+  public String answerStart() {
+    return template.answerStart();
+  }
+
   /** The tokens that end an answer. */
   public Set<Integer> stopTokens() {
-    return StopTokens.of(folder, config, tokenizer);
+    Set<Integer> ids = StopTokens.of(folder, config, tokenizer);
+    for (String text : template.endTexts()) {
+      tokenizer.idOf(text).ifPresent(ids::add);
+    }
+    return ids;
   }
 
   /**

@@ -93,7 +93,7 @@ public final class ChatSession implements AutoCloseable {
     Answer answer = texts.answers().getFirst();
     messages.clear();
     messages.addAll(asked);
-    messages.add(new Message("assistant", answer.text()));
+    messages.add(new Message("assistant", answering.answerStart() + answer.text()));
     turns++;
     return answer;
   }

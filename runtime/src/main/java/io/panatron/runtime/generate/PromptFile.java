@@ -5,6 +5,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.Row;
+import io.panatron.runtime.data.agent.AgentException;
+import io.panatron.runtime.data.agent.Tool;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -17,20 +20,21 @@ import org.jspecify.annotations.Nullable;
 /** Reads conversations that wait for an answer. */
 public final class PromptFile {
   private static final String BYTE_ORDER_MARK = "\ufeff";
-  private static final Set<String> ROLES = Set.of("system", "user", "assistant");
+  private static final Set<String> ROLES =
+      Set.of("system", "user", "assistant", "tool_call", "tool", "tool_response");
 
   private PromptFile() {}
 
   /**
    * Reads a {@code .jsonl} file of {@code messages} or {@code query}, as data sets hold them, or
-   * any other file as one prompt per line. The last answer of a conversation is left out; blank
-   * lines are skipped.
+   * any other file as one prompt per line. The last answer of a conversation is left out, its calls
+   * of tools included; blank lines are skipped.
    *
    * @param system put in front of conversations that have no system message
    * @throws UserError naming file, line and mistake
    */
-  public static List<List<Message>> read(Path file, @Nullable String system) {
-    List<List<Message>> conversations = new ArrayList<>();
+  public static List<Row> read(Path file, @Nullable String system) {
+    List<Row> conversations = new ArrayList<>();
     List<String> lines = lines(file);
     boolean json = file.toString().endsWith(".jsonl");
     ObjectMapper mapper = new ObjectMapper();
@@ -40,14 +44,13 @@ public final class PromptFile {
         continue;
       }
       String where = file + ":" + (i + 1);
+      JsonNode row = json ? parsed(mapper, line, where) : mapper.missingNode();
       List<Message> conversation =
-          json
-              ? conversation(mapper, line, where)
-              : new ArrayList<>(List.of(new Message("user", line)));
+          json ? conversation(row, where) : new ArrayList<>(List.of(new Message("user", line)));
       if (system != null && !conversation.getFirst().role().equals("system")) {
         conversation.addFirst(new Message("system", system));
       }
-      conversations.add(conversation);
+      conversations.add(new Row(conversation, tools(row.path("tools"), where)));
     }
     if (conversations.isEmpty()) {
       throw new UserError("--prompt_file %s holds no prompt.".formatted(file));
@@ -72,18 +75,28 @@ public final class PromptFile {
     }
   }
 
-  private static List<Message> conversation(ObjectMapper mapper, String line, String where) {
-    JsonNode row;
+  private static JsonNode parsed(ObjectMapper mapper, String line, String where) {
     try {
-      row = mapper.readTree(line);
+      return mapper.readTree(line);
     } catch (JsonProcessingException e) {
       throw new UserError(
           "%s is not valid JSON: %s."
               .formatted(where, e.getOriginalMessage().lines().findFirst().orElse("")),
           e);
     }
+  }
+
+  private static List<Tool> tools(JsonNode column, String where) {
+    try {
+      return column.isNull() ? List.of() : Tool.list(column);
+    } catch (AgentException e) {
+      throw new UserError("%s has in 'tools' %s.".formatted(where, e.getMessage()), e);
+    }
+  }
+
+  private static List<Message> conversation(JsonNode row, String where) {
     List<Message> messages = row.has("messages") ? messages(row, where) : turns(row, where);
-    if (!messages.isEmpty() && messages.getLast().isAssistant()) {
+    while (!messages.isEmpty() && messages.getLast().isAnswer()) {
       messages.removeLast();
     }
     if (messages.isEmpty() || messages.getLast().role().equals("system")) {
@@ -101,10 +114,12 @@ public final class PromptFile {
       String role = message.path("role").asText();
       if (!ROLES.contains(role) || !message.path("content").isTextual()) {
         throw new UserError(
-            "%s has a message %d without a role (system, user, assistant) or a content text."
+            "%s has a message %d without a role (system, user, assistant, tool_call, tool) or a content text."
                 .formatted(where, messages.size() + 1));
       }
-      messages.add(new Message(role, message.path("content").textValue()));
+      messages.add(
+          new Message(
+              role.equals("tool_response") ? "tool" : role, message.path("content").textValue()));
     }
     return messages;
   }

@@ -2,6 +2,7 @@ package io.panatron.runtime.quickstart;
 
 import io.panatron.kernels.DType;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.generate.Answering;
 import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
@@ -36,7 +37,8 @@ public record ExactMatch(List<Answer> answers) {
    * @param seed of the random weights, if the folder holds none
    */
   public static ExactMatch of(RankContext rank, Path model, List<TaskRow> rows, long seed) {
-    try (Answering answering = Answering.open(model, "chatml", true)) {
+    try (Answering answering =
+        Answering.open(model, TemplateOptions.DEFAULT.withTemplate("chatml"))) {
       answering.loadOrInitialize(rank, DType.F32, QuickstartModel.MAX_POSITIONS, seed);
       List<int[]> prompts = new ArrayList<>();
       for (TaskRow row : rows) {

@@ -76,10 +76,7 @@ record RunInputs(
       requireVocabulary(tokenizer, model);
       ChatTemplate template =
           ChatTemplates.choose(
-              config.data().template(),
-              config.data().useChatTemplate(),
-              tokenizer,
-              ZonedDateTime.now());
+              config.data().template(), tokenizer, model.family().modelType(), ZonedDateTime.now());
       DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
       requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);

@@ -13,6 +13,7 @@ import io.panatron.runtime.data.Mixing;
 import io.panatron.runtime.data.Packing;
 import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Streaming;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.OptimizerSettings;
@@ -62,8 +63,7 @@ public record TrainingConfig(
   /** Rows, templates and how samples are drawn. */
   public record Data(
       DataSettings rows,
-      @Nullable String template,
-      boolean useChatTemplate,
+      TemplateOptions template,
       List<String> newSpecialTokens,
       boolean cyclic,
       boolean shuffle,
@@ -189,8 +189,7 @@ public record TrainingConfig(
             reading(a));
     return new Data(
         rows,
-        a.textOrNull("template"),
-        a.flag("use_chat_template"),
+        template(a),
         AddedTokens.texts(a.list("new_special_tokens")),
         a.text("dataloader_type").equals("cyclic"),
         a.flag("train_dataloader_shuffle"),
@@ -198,6 +197,18 @@ public record TrainingConfig(
         a.flag("padding_free") || a.flag("packing"),
         a.integer("num_workers"),
         a.integer("dataloader_prefetch_factor"));
+  }
+
+  private static TemplateOptions template(ParsedArguments a) {
+    return new TemplateOptions(
+        a.textOrNull("template"),
+        TemplateOptions.Backend.parse(a.text("template_backend")),
+        a.flag("use_chat_template"),
+        a.textOrNull("agent_template"),
+        a.flagOrNull("enable_thinking"),
+        a.isGiven("add_non_thinking_prefix") ? a.flag("add_non_thinking_prefix") : null,
+        null,
+        LossScale.parse(a.text("loss_scale")).base() == LossScale.Base.LAST_ROUND);
   }
 
   private static Reading reading(ParsedArguments a) {

@@ -26,7 +26,7 @@ class BatchSourceTest {
   }
 
   private DataPipeline open(Path file) {
-    return DataPipeline.open(Fixtures.settings(file), tokenizer, new ChatMlTemplate());
+    return DataPipeline.open(Fixtures.settings(file), tokenizer, Fixtures.chatMl());
   }
 
   private static BatchSampler sampler() {

@@ -40,7 +40,7 @@ class DataPipelineTest {
   }
 
   private DataPipeline open(DataSettings settings) {
-    return DataPipeline.open(settings, tokenizer, new ChatMlTemplate());
+    return DataPipeline.open(settings, tokenizer, Fixtures.chatMl());
   }
 
   private DataPipeline open(
@@ -267,9 +267,7 @@ class DataPipelineTest {
     Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"x\"}");
     DataSettings settings = Fixtures.preTraining(file, null, Truncation.DELETE);
     try (HfTokenizer begins = HfTokenizer.open(model);
-        DataPipeline data =
-            DataPipeline.open(
-                settings, begins, ChatTemplates.choose(null, false, begins, Fixtures.NOW))) {
+        DataPipeline data = DataPipeline.open(settings, begins, Fixtures.plain(begins))) {
       assertThat(begins.decode(data.training().get(0).ids(), false))
           .isEqualTo("<|endoftext|>x<|im_end|>");
     }

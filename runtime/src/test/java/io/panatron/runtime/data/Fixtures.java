@@ -40,6 +40,23 @@ public final class Fixtures {
     }
   }
 
+  /** ChatML for a tokenizer without begin token. */
+  static ChatTemplate chatMl() {
+    ChatFormat format = Objects.requireNonNull(ChatFormats.named("chatml"));
+    return FormatTemplate.of(format.resolved("", "<|im_end|>", NOW), TemplateOptions.DEFAULT, "");
+  }
+
+  /** A built-in template, or with null the model's own. */
+  static ChatTemplate template(@Nullable String name, HfTokenizer tokenizer) {
+    return ChatTemplates.choose(
+        TemplateOptions.DEFAULT.withTemplate(name), tokenizer, "qwen3", NOW);
+  }
+
+  static ChatTemplate plain(HfTokenizer tokenizer) {
+    return ChatTemplates.choose(
+        TemplateOptions.DEFAULT.withChatTemplate(false), tokenizer, "qwen3", NOW);
+  }
+
   static HfTokenizer tokenizer(String model) {
     return HfTokenizer.open(path(model));
   }

@@ -35,10 +35,7 @@ class GoldenTokensTest {
             Reading.DEFAULT);
     try (HfTokenizer tokenizer = Fixtures.tokenizer(model);
         DataPipeline data =
-            DataPipeline.open(
-                settings,
-                tokenizer,
-                ChatTemplates.choose(template, true, tokenizer, Fixtures.NOW))) {
+            DataPipeline.open(settings, tokenizer, Fixtures.template(template, tokenizer))) {
       JsonNode golden = Fixtures.json(model + "/tokens.json");
       assertThat(data.training().size()).isEqualTo(16).isEqualTo(golden.size());
       for (int i = 0; i < 16; i++) {

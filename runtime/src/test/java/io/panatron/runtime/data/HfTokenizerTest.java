@@ -128,15 +128,16 @@ class HfTokenizerTest {
   @Test
   void templatesAreChosenByName() throws IOException {
     try (HfTokenizer bare = with("{}")) {
-      assertThat(ChatTemplates.choose("chatml", true, bare, Fixtures.NOW))
-          .isInstanceOf(ChatMlTemplate.class);
-      assertThatThrownBy(() -> ChatTemplates.choose(null, true, bare, Fixtures.NOW))
+      assertThat(Fixtures.template("chatml", bare))
+          .extracting(ChatTemplate::description)
+          .isEqualTo("chatml (built in)");
+      assertThatThrownBy(() -> Fixtures.template(null, bare))
           .isInstanceOf(UserError.class)
-          .hasMessageContaining("say --template chatml");
-      assertThatThrownBy(() -> ChatTemplates.choose("qwen2_5", true, bare, Fixtures.NOW))
+          .hasMessageContaining("such as --template qwen3");
+      assertThatThrownBy(() -> Fixtures.template("qwen9", bare))
           .isInstanceOf(UserError.class)
-          .hasMessageContaining("--template qwen2_5 is not known");
-      assertThatThrownBy(() -> ChatTemplates.choose(null, false, bare, Fixtures.NOW))
+          .hasMessageContaining("--template qwen9 is not known; use one of chatml, default");
+      assertThatThrownBy(() -> Fixtures.plain(bare))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("no end token");
     }
@@ -145,7 +146,7 @@ class HfTokenizerTest {
   @Test
   void aBrokenChatTemplateIsAUserError() throws IOException {
     try (HfTokenizer tokenizer = with("{\"chat_template\": \"{% if %}\"}")) {
-      assertThatThrownBy(() -> ChatTemplates.choose(null, true, tokenizer, Fixtures.NOW))
+      assertThatThrownBy(() -> Fixtures.template(null, tokenizer))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("cannot be read (line 1: ");
     }

@@ -22,12 +22,11 @@ class LossScaleTest {
             new Message("assistant", "A", first),
             new Message("user", "Q"),
             new Message("assistant", "B", second));
-    return new ChatMlTemplate()
-        .render(messages).stream()
-            .filter(p -> p.kind() != Piece.Kind.CONTEXT || !p.text().startsWith("<|im_start|>a"))
-            .map(p -> LossScale.parse(scale).weigh(messages, p).getFirst())
-            .map(part -> Integer.toString((int) part.weight()))
-            .collect(Collectors.joining());
+    return Fixtures.chatMl().render(messages).stream()
+        .filter(p -> p.kind() != Piece.Kind.CONTEXT || !p.text().startsWith("<|im_start|>a"))
+        .map(p -> LossScale.parse(scale).weigh(messages, p).getFirst())
+        .map(part -> Integer.toString((int) part.weight()))
+        .collect(Collectors.joining());
   }
 
   @ParameterizedTest

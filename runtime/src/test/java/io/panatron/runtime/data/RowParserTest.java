@@ -28,7 +28,7 @@ class RowParserTest {
         "{\"messages\": []}                                      | not a list of messages",
         "{\"messages\": [1]}                                     | message 1 that is not an object",
         "{\"messages\": [{\"content\": \"x\"}]}                  | lacks the 'role' of message 1",
-        "{\"messages\": [{\"role\": \"tool\", \"content\": \"\"}]} | the role 'tool' in message 1",
+        "{\"messages\": [{\"role\": \"tool\", \"content\": \"\"}]} | response as message 1, before which",
         "{\"messages\": [{\"role\": \"user\"}]}                  | lacks the 'content' of message 1",
         "{\"messages\": [{\"role\": \"user\", \"content\": null}]} | that is not a string",
         "{\"messages\": [{\"role\": \"user\", \"content\": []}]} | that is not a string",

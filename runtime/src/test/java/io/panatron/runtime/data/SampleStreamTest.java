@@ -93,7 +93,7 @@ class SampleStreamTest {
     return DataPipeline.open(
         Fixtures.settings(run.data(), 0, run.maxLength(), run.truncation(), run.shuffle(), reading),
         tokenizer,
-        new ChatMlTemplate());
+        Fixtures.chatMl());
   }
 
   /** The answers of up to {@code most} samples. */

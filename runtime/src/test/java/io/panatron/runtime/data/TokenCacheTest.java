@@ -55,7 +55,7 @@ class TokenCacheTest {
   }
 
   private DataPipeline open(Path file) {
-    return open(List.of(file.toString()), List.of(), new ChatMlTemplate());
+    return open(List.of(file.toString()), List.of(), Fixtures.chatMl());
   }
 
   private static List<EncodedSample> samples(DataPipeline data) {
@@ -80,7 +80,7 @@ class TokenCacheTest {
     }
     Path file = Fixtures.write(folder.resolve("a.jsonl"), rows);
     try (DataPipeline lazy =
-            DataPipeline.open(Fixtures.settings(file), tokenizer, new ChatMlTemplate());
+            DataPipeline.open(Fixtures.settings(file), tokenizer, Fixtures.chatMl());
         DataPipeline first = open(file);
         DataPipeline second = open(file)) {
       assertThat(first.notes()).containsExactly(MADE + cache());
@@ -188,16 +188,16 @@ class TokenCacheTest {
     }
     Files.delete(file);
     String tokens = cached().getFirst().toString();
-    try (DataPipeline all = open(List.of(), List.of(cache().toString()), new ChatMlTemplate());
-        DataPipeline one = open(List.of(), List.of(tokens + "#1"), new ChatMlTemplate())) {
+    try (DataPipeline all = open(List.of(), List.of(cache().toString()), Fixtures.chatMl());
+        DataPipeline one = open(List.of(), List.of(tokens + "#1"), Fixtures.chatMl())) {
       assertThat(samples(all)).usingRecursiveComparison().isEqualTo(expected);
       assertThat(all.dropped().count(BadRow.Kind.SYNTAX)).isEqualTo(1);
       assertThat(one.training().size()).isEqualTo(1);
     }
     Object[][] bad = {
       {tokens, new PlainTemplate("<|im_end|>"), "were made with another tokenizer, template"},
-      {Fixtures.write(folder.resolve("x.tokens"), "x"), new ChatMlTemplate(), "no such file"},
-      {folder.resolve("gone.tokens"), new ChatMlTemplate(), "holds no tokenized data"},
+      {Fixtures.write(folder.resolve("x.tokens"), "x"), Fixtures.chatMl(), "no such file"},
+      {folder.resolve("gone.tokens"), Fixtures.chatMl(), "holds no tokenized data"},
     };
     for (Object[] c : bad) {
       assertThatThrownBy(() -> open(List.of(), List.of(c[0].toString()), (ChatTemplate) c[1]))
@@ -213,7 +213,7 @@ class TokenCacheTest {
     Reading first = withLazy(false, null);
     DataSettings settings =
         Fixtures.settings(List.of(file.toString()), 0, null, Truncation.DELETE, false, first);
-    try (DataPipeline data = DataPipeline.open(settings, tokenizer, new ChatMlTemplate())) {
+    try (DataPipeline data = DataPipeline.open(settings, tokenizer, Fixtures.chatMl())) {
       assertThat(data.notes()).containsExactly("Tokens            of 1 file made, of 0 reused");
       assertThat(data.training().get(0).length()).isPositive();
     }
@@ -250,8 +250,8 @@ class TokenCacheTest {
             false,
             new Reading(ColumnNames.DEFAULT, null, new Packing(600, 1), false, Tokens.LAZY, null));
     BatchSource.Settings layout = new BatchSource.Settings(true, 0, 0, 1);
-    try (DataPipeline plain = DataPipeline.open(single, tokenizer, new ChatMlTemplate());
-        DataPipeline packs = DataPipeline.open(packed, tokenizer, new ChatMlTemplate());
+    try (DataPipeline plain = DataPipeline.open(single, tokenizer, Fixtures.chatMl());
+        DataPipeline packs = DataPipeline.open(packed, tokenizer, Fixtures.chatMl());
         BatchSource batches =
             BatchSource.evaluation(packs.training(), 1, 0, 1, layout, Long.MAX_VALUE)) {
       int tokens = java.util.stream.IntStream.of(plain.training().lengths()).sum();
@@ -271,7 +271,7 @@ class TokenCacheTest {
       assertThat(seen).isEqualTo(tokens);
     }
     assertThatThrownBy(
-            () -> DataPipeline.open(packed.withMaxLength(601), tokenizer, new ChatMlTemplate()))
+            () -> DataPipeline.open(packed.withMaxLength(601), tokenizer, Fixtures.chatMl()))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--packing_length 600 is below --max_length 601");
   }

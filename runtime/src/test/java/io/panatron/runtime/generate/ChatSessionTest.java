@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.util.List;
@@ -25,7 +26,7 @@ class ChatSessionTest {
   void open() {
     SmallModel.write(folder);
     rank = SmallModel.reference();
-    answering = Answering.open(folder, "chatml", true);
+    answering = Answering.open(folder, TemplateOptions.DEFAULT.withTemplate("chatml"));
     answering.loadOrInitialize(rank, DType.F64, 200, 5);
     generator = answering.generator(rank);
   }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.Row;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ class PromptFileTest {
   @Test
   void aTextFileHoldsOnePromptPerLine() throws IOException {
     assertThat(PromptFile.read(file("p.txt", "one\n\n two {}\n"), null))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("user", "one")), List.of(new Message("user", " two {}")));
   }
@@ -46,6 +48,7 @@ class PromptFileTest {
             {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]}
             """);
     assertThat(PromptFile.read(file, "new"))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(new Message("system", "s"), new Message("user", "a")));
@@ -61,6 +64,7 @@ class PromptFileTest {
             {"system": "s", "history": [["a", "b"]], "query": "c"}
             """);
     assertThat(PromptFile.read(file, "new"))
+        .extracting(Row::messages)
         .containsExactly(
             List.of(new Message("system", "new"), new Message("user", "a")),
             List.of(

@@ -6,6 +6,7 @@ import io.panatron.runtime.data.ChatTemplate;
 import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.Message;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import java.nio.file.Path;
@@ -66,8 +67,14 @@ class QuickstartModelTest {
   void itsOwnTemplateIsChatMl() {
     try (HfTokenizer tokenizer = HfTokenizer.open(folder)) {
       List<Message> question = List.of(new Message("user", "37 + 91 ="));
-      ChatTemplate own = ChatTemplates.choose(null, true, tokenizer, ZonedDateTime.now());
-      ChatTemplate chatml = ChatTemplates.choose("chatml", true, tokenizer, ZonedDateTime.now());
+      ChatTemplate own =
+          ChatTemplates.choose(TemplateOptions.DEFAULT, tokenizer, "qwen3", ZonedDateTime.now());
+      ChatTemplate chatml =
+          ChatTemplates.choose(
+              TemplateOptions.DEFAULT.withTemplate("chatml"),
+              tokenizer,
+              "qwen3",
+              ZonedDateTime.now());
       assertThat(own.renderPrompt(question))
           .isEqualTo(chatml.renderPrompt(question))
           .isEqualTo("<|im_start|>user\n37 + 91 =<|im_end|>\n<|im_start|>assistant\n");

@@ -27,7 +27,27 @@ final class BadRows {
             GOOD.replace("user", "robot"),
             "rows.jsonl:2",
             "'robot'",
-            "use system, user or assistant"),
+            "use system, user, assistant, tool_call or tool"),
+        row(
+            "a tool's response before any answer",
+            GOOD.replace(
+                "{\"role\": \"assistant\"",
+                "{\"role\": \"tool\", \"content\": \"t\"}, {\"role\": \"assistant\""),
+            "rows.jsonl:2",
+            "message 2",
+            "nothing calls it"),
+        row(
+            "a tool call that is not JSON",
+            GOOD.replace("\"assistant\"", "\"tool_call\""),
+            "rows.jsonl:2",
+            "message 2",
+            "\"arguments\""),
+        row(
+            "tools that are not JSON",
+            GOOD.replaceFirst("\\{", "{\"tools\": \"[add]\", "),
+            "rows.jsonl:2",
+            "'tools'",
+            "not valid JSON"),
         row(
             "a system message in the middle",
             GOOD.replace(

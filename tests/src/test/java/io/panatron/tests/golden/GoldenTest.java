@@ -18,6 +18,7 @@ import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.DataPipeline;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.generate.Completion;
 import io.panatron.runtime.generate.GenerationSettings;
 import io.panatron.runtime.generate.Generator;
@@ -181,7 +182,11 @@ class GoldenTest {
               DataPipeline.open(
                   GoldenCase.dataSettings(golden.fixture().rows()),
                   tokenizer,
-                  ChatTemplates.choose("chatml", true, tokenizer, ZonedDateTime.now()));
+                  ChatTemplates.choose(
+                      TemplateOptions.DEFAULT.withTemplate("chatml"),
+                      tokenizer,
+                      "llama",
+                      ZonedDateTime.now()));
           BatchSource source = GoldenCase.inFileOrder(data, tokenizer)) {
         List<MicroBatch> batches = new ArrayList<>();
         for (int i = 0; i < count; i++) {

@@ -22,6 +22,7 @@ import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.LossScale;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.data.Reading;
+import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.model.LoadedModel;
@@ -111,7 +112,11 @@ class LossesGoldenTest {
             DataPipeline.open(
                 settings(golden.expected().get("loss_scale").asText()),
                 tokenizer,
-                ChatTemplates.choose("chatml", true, tokenizer, ZonedDateTime.now()));
+                ChatTemplates.choose(
+                    TemplateOptions.DEFAULT.withTemplate("chatml"),
+                    tokenizer,
+                    "qwen3",
+                    ZonedDateTime.now()));
         RankContext rank = rank(golden.backend());
         LoadedModel model =
             LoadedModel.open(
