@@ -5,7 +5,9 @@ import static io.panatron.kernels.TensorChecks.vector;
 
 import org.jspecify.annotations.Nullable;
 
-/** What {@link OperationShapes} checks of both norms, once the dtype is known to be a compute one. */
+/**
+ * What {@link OperationShapes} checks of both norms, once the dtype is known to be a compute one.
+ */
 final class NormShapes {
   private NormShapes() {}
 

@@ -83,7 +83,9 @@ public final class ConfigOverrides {
   /** A list for each layer keeps its meaning where all its entries are the same. */
   private void layerTypes(ObjectNode config) {
     Long layers = (Long) given.get("num_layers");
-    if (layers == null || layers > MOST_LAYERS || !(config.get("layer_types") instanceof ArrayNode types)) {
+    if (layers == null
+        || layers > MOST_LAYERS
+        || !(config.get("layer_types") instanceof ArrayNode types)) {
       return;
     }
     Set<JsonNode> kinds = new HashSet<>();

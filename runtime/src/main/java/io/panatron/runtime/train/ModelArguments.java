@@ -97,8 +97,7 @@ final class ModelArguments {
       values.put("rope_scaling", "no rotary positions");
     } else {
       values.put(
-          "rotary_interleaved",
-          family.positions() == ModelFamily.PositionKind.INTERLEAVED_ROTARY);
+          "rotary_interleaved", family.positions() == ModelFamily.PositionKind.INTERLEAVED_ROTARY);
       values.put("rotary_base", model.ropeTheta());
       if (!family.rotatesInPart()) {
         values.put("rotary_percent", 1.0);

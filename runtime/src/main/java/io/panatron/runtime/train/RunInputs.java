@@ -51,8 +51,7 @@ record RunInputs(
     Path configFile = ModelConfig.file(folder);
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
-    ModelConfig model =
-        ModelArguments.apply(config.arguments(), configFile, effective);
+    ModelConfig model = ModelArguments.apply(config.arguments(), configFile, effective);
     DType dtype = dtype(config.arguments(), model, backend);
     ModelFolderFiles files = read.withConfig(effective);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
