@@ -311,7 +311,7 @@ public interface Backend extends AutoCloseable {
    * As {@link #linearCrossEntropyForwardBackward}, with each token's gradient multiplied by the
    * probability of its label: the gradient of {@code p[t] losses[t]} where {@code p[t] =
    * exp(-losses[t])} counts as a constant. {@code losses} are those of the cross-entropy. Source:
-   * Dynamic Fine-Tuning, arXiv 2508.05629, equation 9.
+   * Dynamic Fine-Tuning, arXiv 2508.05629.
    */
   void linearDftForwardBackward(
       MemoryScope scratch,

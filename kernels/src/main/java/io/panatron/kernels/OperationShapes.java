@@ -417,18 +417,8 @@ public final class OperationShapes {
         "linearCrossEntropyForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
   }
 
-  public void linearDftForwardBackward(
-      Tensor x,
-      Tensor weight,
-      Tensor labels,
-      Tensor dLosses,
-      Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
-    crossEntropyAtOnce("linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
-  }
-
-  private void crossEntropyAtOnce(
+  /** Forward and backward at once, by whichever loss. */
+  public void crossEntropyAtOnce(
       String operation,
       Tensor x,
       Tensor weight,

@@ -365,7 +365,8 @@ public final class CpuBackend implements Backend {
       Tensor losses,
       Tensor dx,
       Tensor dWeight) {
-    shapes.linearDftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+    shapes.crossEntropyAtOnce(
+        "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
   }
 

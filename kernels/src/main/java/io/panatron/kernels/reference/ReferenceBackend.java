@@ -309,7 +309,8 @@ public final class ReferenceBackend implements Backend {
       Tensor losses,
       Tensor dx,
       Tensor dWeight) {
-    shapes.linearDftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+    shapes.crossEntropyAtOnce(
+        "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     ReferenceLinearCrossEntropy.dftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
   }
 

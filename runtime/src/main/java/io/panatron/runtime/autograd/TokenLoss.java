@@ -6,7 +6,7 @@ public enum TokenLoss {
   CROSS_ENTROPY,
   /**
    * Dynamic Fine-Tuning: {@code l exp(-l)}, of which the second factor, the probability of the
-   * label, counts as a constant when it is differentiated. Source: arXiv 2508.05629, equation 9.
+   * label, counts as a constant when it is differentiated. Source: arXiv 2508.05629.
    */
   DFT;
 
