@@ -5,6 +5,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.observe.ProcessFigures;
 import io.panatron.runtime.parallel.RankContext;
@@ -47,6 +48,12 @@ final class BenchCommand implements Callable<Integer> {
       description = "float32 or bfloat16; main parameters and gradients are always float32.")
   String dtype = "float32";
 
+  @Option(names = "--hidden_dropout", defaultValue = "0", description = "As for sft.")
+  double hiddenDropout;
+
+  @Option(names = "--attention_dropout", defaultValue = "0", description = "As for sft.")
+  double attentionDropout;
+
   @Option(names = "--steps", defaultValue = "6", description = "Timed steps.")
   int steps;
 
@@ -67,7 +74,14 @@ final class BenchCommand implements Callable<Integer> {
     }
     Benchmark benchmark =
         new Benchmark(
-            model, sequenceLength, microBatchSize, accumulation, dtypeOf(dtype), warmup, steps);
+            model,
+            sequenceLength,
+            microBatchSize,
+            accumulation,
+            dtypeOf(dtype),
+            dropout(),
+            warmup,
+            steps);
     Backend backend = DeviceChoice.open(device, threads);
     try (RankContext rank =
         RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit))) {
@@ -87,6 +101,17 @@ final class BenchCommand implements Callable<Integer> {
         spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
       }
       return 0;
+    }
+  }
+
+  private DropoutRates dropout() {
+    try {
+      return new DropoutRates(hiddenDropout, attentionDropout);
+    } catch (IllegalArgumentException e) {
+      throw new UserError(
+          "--hidden_dropout is %s and --attention_dropout %s; both must be at least 0 and below 1."
+              .formatted(hiddenDropout, attentionDropout),
+          e);
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
@@ -18,18 +19,22 @@ class CpuAttentionLongTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1100, 1, 1, 16, 9999",
-    "1029, 3, 1, 10, 9999",
-    "2100, 2, 1, 8, 9999",
-    "1030, 2, 2, 5, 9999",
-    "2100, 2, 1, 8, 2",
-    "2100, 3, 1, 8, 70",
-    "1029, 1, 1, 10, 511",
-    "1800, 2, 2, 5, 600",
-    "1100, 2, 1, 16, 1099"
+    "1100, 1, 1, 16, 9999, 0",
+    "1029, 3, 1, 10, 9999, 0",
+    "2100, 2, 1, 8, 9999, 0",
+    "1030, 2, 2, 5, 9999, 0",
+    "2100, 2, 1, 8, 2, 0",
+    "2100, 3, 1, 8, 70, 0",
+    "1029, 1, 1, 10, 511, 0",
+    "1800, 2, 2, 5, 600, 0",
+    "1100, 2, 1, 16, 1099, 0",
+    "2100, 3, 1, 8, 9999, 0.1",
+    "1100, 3, 1, 8, 70, 0.1",
+    "1800, 2, 2, 5, 600, 0.6"
   })
   void longSequencesAgreeWithTheReference(
-      int length, int queryHeads, int keyHeads, int headDim, int window) {
+      int length, int queryHeads, int keyHeads, int headDim, int window, double dropout) {
+    DropoutMask mask = dropout == 0 ? null : new DropoutMask(dropout, -7, 3, 1, 5, 2);
     AttentionLayout layout =
         AttentionLayout.packed(new int[] {0, length, length + 3}).withWindow(window);
     int tokens = length + 3;
@@ -42,12 +47,12 @@ class CpuAttentionLongTest {
       Tensor dOut = f.normal(DType.F32, 1, tokens, queryHeads, headDim);
       Tensor[] actual = results(s, q, k);
       Tensor[] expected = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, actual[0], actual[1]);
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, mask, actual[0], actual[1]);
       new CpuAttentionBackward(f.workers())
           .backward(
-              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, actual[2], actual[3],
+              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, mask, actual[2], actual[3],
               actual[4]);
-      reference.attentionForward(s, q, k, v, layout, SCALE, expected[0], expected[1]);
+      reference.attentionForward(s, q, k, v, layout, SCALE, mask, expected[0], expected[1]);
       reference.attentionBackward(
           s,
           q,
@@ -58,6 +63,7 @@ class CpuAttentionLongTest {
           dOut,
           layout,
           SCALE,
+          mask,
           expected[2],
           expected[3],
           expected[4]);
@@ -90,7 +96,7 @@ class CpuAttentionLongTest {
       Tensor v = f.normal(DType.F32, 1, keys + 9, 2, 12);
       Tensor[] actual = results(s, q, k);
       Tensor[] expected = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, actual[0], actual[1]);
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, null, actual[0], actual[1]);
       reference.attentionForward(s, q, k, v, layout, SCALE, expected[0], expected[1]);
       Differences.assertClose("out", f.read(actual[0]), f.read(expected[0]), Differences.F32_SUMS);
       Differences.assertClose(
@@ -116,7 +122,8 @@ class CpuAttentionLongTest {
       HostMemory.of(k.slice(0, hidden)).fill((byte) 0xff);
       HostMemory.of(v.slice(0, hidden)).fill((byte) 0xff);
       Tensor[] results = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, results[0], results[1]);
+      new CpuAttention(f.workers())
+          .forward(s, q, k, v, layout, SCALE, null, results[0], results[1]);
       new CpuAttentionBackward(f.workers())
           .backward(
               s,
@@ -128,6 +135,7 @@ class CpuAttentionLongTest {
               dOut,
               layout,
               SCALE,
+              null,
               results[2],
               results[3],
               results[4]);

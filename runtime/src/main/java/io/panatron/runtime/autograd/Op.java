@@ -9,7 +9,14 @@ package io.panatron.runtime.autograd;
  * positions are borrowed. Outputs belong to the caller.
  */
 public sealed interface Op
-    permits AddRmsNorm, Attention, Embedding, Linear, LinearCrossEntropy, SplitHeads, Swiglu {
+    permits AddRmsNorm,
+        Attention,
+        Dropout,
+        Embedding,
+        Linear,
+        LinearCrossEntropy,
+        SplitHeads,
+        Swiglu {
   /**
    * Takes the gradients of the outputs from the tape, adds to those of the weights, gives the tape
    * those of the activation inputs, and releases everything the operation saved.

@@ -4,12 +4,14 @@ import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
+import io.panatron.runtime.autograd.Dropout;
 import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.Linear;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.nn.DecoderLayer;
+import io.panatron.runtime.nn.DropoutPlan;
 import io.panatron.runtime.nn.KeyValueCache;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
@@ -59,6 +61,8 @@ public final class TransformerModel {
    * The loss of each token, differentiated with {@code dLosses} as its gradient.
    *
    * <p><b>Shapes</b>: ids, labels, positions: [tokens] I32; dLosses and the result: [tokens].
+   *
+   * @param dropout what is dropped on the way
    */
   public Tensor weightedLosses(
       Tape tape,
@@ -66,10 +70,13 @@ public final class TransformerModel {
       Tensor labels,
       Tensor dLosses,
       Tensor positions,
-      AttentionLayout layout) {
+      AttentionLayout layout,
+      DropoutPlan dropout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(positions, layout, rotary.of(tape, layout), null, dropout));
     return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses);
   }
 
@@ -78,7 +85,10 @@ public final class TransformerModel {
       Tape tape, Tensor ids, Tensor labels, Tensor positions, AttentionLayout layout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
     return LinearCrossEntropy.forward(tape, hidden, head, labels);
   }
 
@@ -86,7 +96,10 @@ public final class TransformerModel {
   public Tensor logits(Tape tape, Tensor ids, Tensor positions, AttentionLayout layout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
     return Linear.logits(tape, hidden, head);
   }
 
@@ -101,7 +114,10 @@ public final class TransformerModel {
       Tape tape, Tensor ids, Tensor positions, AttentionLayout layout, KeyValueCache cache) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), cache));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), cache, DropoutPlan.NONE));
     cache.commit();
     Tensor last =
         tape.allocate("last hidden", hidden.dtype(), layout.sequences(), hidden.shape().columns());
@@ -114,7 +130,10 @@ public final class TransformerModel {
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {
-    ResidualStream stream = new ResidualStream(Embedding.forward(tape, ids, embedding), null);
+    Tensor embedded =
+        Dropout.forward(
+            tape, Embedding.forward(tape, ids, embedding), context.dropout().embedding());
+    ResidualStream stream = new ResidualStream(embedded, null);
     for (DecoderLayer layer : layers) {
       stream = layer.forward(tape, stream, context);
     }

@@ -1,6 +1,7 @@
 package io.panatron.runtime.nn;
 
 import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Attention;
@@ -40,7 +41,8 @@ public record AttentionBlock(
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
     AttentionLayout layout = context.layout().withWindow(window);
-    return output.forward(tape, Attention.forward(tape, heads, layout, scale));
+    DropoutMask mask = context.dropout().attention(layer, geometry.queryHeads());
+    return output.forward(tape, Attention.forward(tape, heads, layout, scale, mask));
   }
 
   private SplitHeads.Heads cached(Tape tape, SplitHeads.Heads fresh, KeyValueCache cache) {

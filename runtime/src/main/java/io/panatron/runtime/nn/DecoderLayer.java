@@ -2,6 +2,7 @@ package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
+import io.panatron.runtime.autograd.Dropout;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import java.util.ArrayList;
@@ -19,9 +20,15 @@ public record DecoderLayer(
   public ResidualStream forward(Tape tape, ResidualStream stream, SequenceContext context) {
     AddRmsNorm.Result first =
         AddRmsNorm.forward(tape, stream.sum(), stream.delta(), inputNorm, epsilon);
-    Tensor attended = attention.forward(tape, first.y(), context);
+    DropoutPlan dropout = context.dropout();
+    int layer = attention.layer();
+    Tensor attended =
+        Dropout.forward(
+            tape, attention.forward(tape, first.y(), context), dropout.attentionOutput(layer));
     AddRmsNorm.Result second = AddRmsNorm.forward(tape, first.sum(), attended, mlpNorm, epsilon);
-    return new ResidualStream(second.sum(), mlp.forward(tape, second.y()));
+    return new ResidualStream(
+        second.sum(),
+        Dropout.forward(tape, mlp.forward(tape, second.y()), dropout.mlpOutput(layer)));
   }
 
   public List<Parameter> parameters() {

@@ -12,6 +12,11 @@ import org.jspecify.annotations.Nullable;
  * @param layout which tokens form a sequence
  * @param rotary angles by position
  * @param cache keys and values of earlier tokens, or null in training
+ * @param dropout what is dropped, which is nothing outside training
  */
 public record SequenceContext(
-    Tensor positions, AttentionLayout layout, RotaryTable rotary, @Nullable KeyValueCache cache) {}
+    Tensor positions,
+    AttentionLayout layout,
+    RotaryTable rotary,
+    @Nullable KeyValueCache cache,
+    DropoutPlan dropout) {}

@@ -3,6 +3,7 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.parallel.RankContext;
@@ -28,6 +29,7 @@ public record Benchmark(
     int microBatchSize,
     int accumulation,
     DType dtype,
+    DropoutRates dropout,
     int warmup,
     int steps) {
 
@@ -49,7 +51,8 @@ public record Benchmark(
               loaded.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
               loaded.store());
-      TrainStep step = new TrainStep(rank, loaded.network(), optimizer, true, false);
+      DropoutStreams streams = new DropoutStreams(dropout, 0, rank.coordinates());
+      TrainStep step = new TrainStep(rank, loaded.network(), optimizer, true, false, streams);
       SplittableRandom random = new SplittableRandom(0);
       double[] seconds = new double[steps];
       long firstStep = 0;

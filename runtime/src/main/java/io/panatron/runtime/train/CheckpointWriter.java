@@ -24,7 +24,7 @@ final class CheckpointWriter implements CheckpointSink {
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";
 
-  /** Random state: the seed of the run. */
+  /** Random state: the seed of dropout, the only thing drawn after the weights. */
   static final String SEED = "seed";
 
   private final CheckpointStore store;
@@ -35,8 +35,12 @@ final class CheckpointWriter implements CheckpointSink {
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
+  private final long seed;
   private @Nullable Path lastFolder;
 
+  /**
+   * @param seed of dropout, which a resumed run goes on with
+   */
   CheckpointWriter(
       CheckpointStore store,
       TrainingConfig config,
@@ -45,7 +49,8 @@ final class CheckpointWriter implements CheckpointSink {
       Optimizer optimizer,
       WeightTransfer transfer,
       RunReporter reporter,
-      String argsJson) {
+      String argsJson,
+      long seed) {
     this.store = store;
     this.config = config;
     this.inputs = inputs;
@@ -54,6 +59,7 @@ final class CheckpointWriter implements CheckpointSink {
     this.transfer = transfer;
     this.reporter = reporter;
     this.argsJson = argsJson;
+    this.seed = seed;
   }
 
   @Override
@@ -91,7 +97,7 @@ final class CheckpointWriter implements CheckpointSink {
 
   private TrainerState state(Progress progress) {
     Map<String, List<Long>> random =
-        config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(config.seed())) : Map.of();
+        config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(seed)) : Map.of();
     return new TrainerState(
         progress.iteration(),
         progress.consumedSamples(),

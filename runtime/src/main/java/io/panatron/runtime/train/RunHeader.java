@@ -57,6 +57,11 @@ final class RunHeader {
             batches.globalBatchSize(),
             batches.microBatchSize(),
             config.data().paddingFree() ? "packed without padding" : "padded"));
+    if (!config.dropout().areZero()) {
+      say.accept(
+          "Dropout           hidden %s, attention %s"
+              .formatted(config.dropout().hidden(), config.dropout().attention()));
+    }
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
     MemoryPlan plan =
         MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());

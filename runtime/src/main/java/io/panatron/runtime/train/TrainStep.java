@@ -30,25 +30,39 @@ public final class TrainStep {
   private final Optimizer optimizer;
   private final boolean perTokenLoss;
   private final boolean checkMemory;
+  private final DropoutStreams dropout;
   private long forwardNanos;
   private long backwardNanos;
 
-  /**
-   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
-   *     otherwise average the micro-batches' means
-   * @param checkMemory red zones and generation checks on every buffer of a step
-   */
+  /** A step without dropout; arguments as below. */
   public TrainStep(
       RankContext rank,
       TransformerModel model,
       Optimizer optimizer,
       boolean perTokenLoss,
       boolean checkMemory) {
+    this(rank, model, optimizer, perTokenLoss, checkMemory, DropoutStreams.NONE);
+  }
+
+  /**
+   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
+   *     otherwise average the micro-batches' means
+   * @param checkMemory red zones and generation checks on every buffer of a step
+   * @param dropout what each micro-batch drops
+   */
+  public TrainStep(
+      RankContext rank,
+      TransformerModel model,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      boolean checkMemory,
+      DropoutStreams dropout) {
     this.rank = rank;
     this.model = model;
     this.optimizer = optimizer;
     this.perTokenLoss = perTokenLoss;
     this.checkMemory = checkMemory;
+    this.dropout = dropout;
   }
 
   /**
@@ -102,7 +116,13 @@ public final class TrainStep {
       long start = System.nanoTime();
       Tensor losses =
           model.weightedLosses(
-              tape, device.ids(), device.labels(), weights, device.positions(), device.layout());
+              tape,
+              device.ids(),
+              device.labels(),
+              weights,
+              device.positions(),
+              device.layout(),
+              dropout.plan(iteration, index));
       double lossSum =
           weightedSum(iteration, index, batch, HostTransfer.download(backend.device(), losses));
       long forwardEnd = System.nanoTime();

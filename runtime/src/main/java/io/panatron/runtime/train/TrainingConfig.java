@@ -12,6 +12,7 @@ import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Streaming;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
 import java.util.OptionalLong;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param resume where to continue from, or null
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
+ * @param dropout how much is dropped in training
  */
 public record TrainingConfig(
     ParsedArguments arguments,
@@ -34,6 +36,7 @@ public record TrainingConfig(
     Batches batches,
     LearningRate learningRate,
     OptimizerSettings optimizer,
+    DropoutRates dropout,
     Checkpoints checkpoints,
     long seed,
     boolean checkMemory,
@@ -130,6 +133,7 @@ public record TrainingConfig(
             a.numberOrNull("lr_warmup_fraction"),
             a.value("lr_decay_iters") == null ? null : a.wholeNumber("lr_decay_iters")),
         optimizer(a),
+        new DropoutRates(a.number("hidden_dropout"), a.number("attention_dropout")),
         checkpoints(a),
         a.wholeNumber("seed"),
         a.flag("check_memory"),

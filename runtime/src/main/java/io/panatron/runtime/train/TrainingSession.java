@@ -102,11 +102,12 @@ public final class TrainingSession {
                   optimizer,
                   transfer,
                   watching.reporter(),
-                  writeArguments(folder, inputs));
+                  writeArguments(folder, inputs),
+                  resumed.seed());
           Trainer trainer =
               new Trainer(
                   settings,
-                  step(model, optimizer),
+                  step(model, optimizer, resumed.seed()),
                   schedule,
                   batches,
                   evaluation(inputs, model),
@@ -150,9 +151,14 @@ public final class TrainingSession {
     }
   }
 
-  private TrainStep step(LoadedModel model, Optimizer optimizer) {
+  private TrainStep step(LoadedModel model, Optimizer optimizer, long seed) {
     return new TrainStep(
-        rank, model.network(), optimizer, config.batches().perTokenLoss(), config.checkMemory());
+        rank,
+        model.network(),
+        optimizer,
+        config.batches().perTokenLoss(),
+        config.checkMemory(),
+        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
   }
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {
