@@ -1,6 +1,7 @@
 package io.panatron.kernels.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
@@ -12,6 +13,7 @@ import io.panatron.kernels.host.HostMemory;
 import io.panatron.kernels.reference.ReferenceBackend;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Sequences of more than one block of keys and more than one range, against the reference. */
 class CpuAttentionLongTest {
@@ -101,6 +103,28 @@ class CpuAttentionLongTest {
       Differences.assertClose("out", f.read(actual[0]), f.read(expected[0]), Differences.F32_SUMS);
       Differences.assertClose(
           "logSumExp", f.read(actual[1]), f.read(expected[1]), Differences.F32_SUMS);
+    }
+  }
+
+  /**
+   * What query-key layer scaling is for: float16 ends at 65,504. Here scores are powers of two, so
+   * that two equal ones get one half each, and a lesser one nothing.
+   */
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void scoresMayExceedTheRangeOfFloat16(DType dtype) {
+    try (CpuFixture f = new CpuFixture(1)) {
+      MemoryScope s = f.scope();
+      float large = 512;
+      Tensor q = f.numbers(dtype, new float[] {0, 0, 0, 0, large, large}, 3, 1, 2);
+      Tensor k = f.numbers(dtype, new float[] {large, 0, 0, large, -large, 0}, 3, 1, 2);
+      Tensor v = f.numbers(dtype, new float[] {3, 8, 5, 16, 100, 100}, 3, 1, 2);
+      Tensor out = s.allocate("out", dtype, 3, 1, 2);
+      Tensor logSumExp = s.allocate("logSumExp", DType.F32, 3, 1);
+      AttentionLayout layout = AttentionLayout.packed(new int[] {0, 3});
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, 1, null, out, logSumExp);
+      assertThat(f.read(out.slice(2, 1))).containsExactly(4, 12);
+      assertThat((double) f.read(logSumExp)[2]).isCloseTo(512 * 512 + Math.log(2), within(0.05));
     }
   }
 

@@ -91,6 +91,28 @@ class DeterminismTest {
   }
 
   @Test
+  void queryKeyLayerScalingChangesNoBitAndSaysSo() {
+    TrainingCall plain = into("plain").with("train_iters", 3);
+    TrainingCall scaled = plain.with("save", folder.resolve("scaled"));
+    trained(plain);
+    InProcess.Result result = scaled.with("apply_query_key_layer_scaling", true).run();
+
+    assertThat(result.status()).as(result.err()).isZero();
+    assertThat(result.out()).contains("apply_query_key_layer_scaling", "float32 here");
+    assertThat(RunFiles.log(scaled.save())).isEqualTo(RunFiles.log(plain.save())).hasSize(3);
+  }
+
+  @Test
+  void aSoftmaxInTheDtypeOfTheModelIsRefused() {
+    InProcess.Result result = into("none").with("attention_softmax_in_fp32", false).run();
+
+    assertThat(result.status()).as(result.out()).isEqualTo(2);
+    assertThat(result.err()).contains("--attention_softmax_in_fp32", "whatever the dtype");
+    assertThat(result.err().lines()).hasSize(1);
+    assertThat(folder.resolve("none")).doesNotExist();
+  }
+
+  @Test
   void ratesOutsideOfTheirRangeAreRefused() {
     for (String name : List.of("hidden_dropout", "attention_dropout")) {
       for (String value : List.of("1", "-0.1", "nan")) {
