@@ -5,6 +5,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.observe.ProcessFigures;
 import io.panatron.runtime.parallel.RankContext;
@@ -48,6 +49,12 @@ final class BenchCommand implements Callable<Integer> {
       defaultValue = "float32",
       description = "float32 or bfloat16; main parameters and gradients are always float32.")
   String dtype = "float32";
+
+  @Option(names = "--hidden_dropout", defaultValue = "0", description = "As for sft.")
+  double hiddenDropout;
+
+  @Option(names = "--attention_dropout", defaultValue = "0", description = "As for sft.")
+  double attentionDropout;
 
   @Option(
       names = "--recompute_granularity",
@@ -93,6 +100,7 @@ final class BenchCommand implements Callable<Integer> {
             microBatchSize,
             accumulation,
             dtypeOf(dtype),
+            dropout(),
             new RecomputeSettings(granularity, method, numLayers, modules),
             warmup,
             steps);
@@ -116,6 +124,17 @@ final class BenchCommand implements Callable<Integer> {
         spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
       }
       return 0;
+    }
+  }
+
+  private DropoutRates dropout() {
+    try {
+      return new DropoutRates(hiddenDropout, attentionDropout);
+    } catch (IllegalArgumentException e) {
+      throw new UserError(
+          "--hidden_dropout is %s and --attention_dropout %s; both must be at least 0 and below 1."
+              .formatted(hiddenDropout, attentionDropout),
+          e);
     }
   }
 

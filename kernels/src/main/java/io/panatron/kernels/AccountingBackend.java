@@ -135,6 +135,9 @@ public final class AccountingBackend implements Backend {
       @Nullable Tensor dKeyWeight) {}
 
   @Override
+  public void dropout(Tensor x, DropoutMask mask, Tensor y) {}
+
+  @Override
   public void attentionForward(
       MemoryScope scratch,
       Tensor q,
@@ -142,6 +145,7 @@ public final class AccountingBackend implements Backend {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {}
 
@@ -156,6 +160,7 @@ public final class AccountingBackend implements Backend {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv) {}

@@ -49,6 +49,15 @@ public interface Backend extends AutoCloseable {
    */
   double sumOfSquares(Tensor x);
 
+  // ---- dropout --------------------------------------------------------------------------------
+
+  /**
+   * {@code y = x factor} for the elements that the mask keeps, else {@code y = 0 x}; its own
+   * gradient. Shapes: x, y: [tokens, hidden] C, a row of the mask for a token. {@code y} may alias
+   * {@code x}. Source: Srivastava et al., "Dropout", section 10 (inverted).
+   */
+  void dropout(Tensor x, DropoutMask mask, Tensor y);
+
   // ---- linear ---------------------------------------------------------------------------------
 
   /**
@@ -213,8 +222,11 @@ public interface Backend extends AutoCloseable {
   // ---- attention --------------------------------------------------------------------------------
 
   /**
-   * {@code out = softmax(scale q k^T, causal within each sequence) v}; query head {@code h} reads
-   * key head {@code h / groupSize}. The scores are never stored whole.
+   * {@code out = dropout(softmax(scale q k^T, causal within each sequence)) v}; query head {@code
+   * h} reads key head {@code h / groupSize}. The scores are never stored whole.
+   *
+   * <p>Dropout acts on the finished probabilities: {@code logSumExp} does not see it. The mask's
+   * row is the query's row in {@code q}, its column the key's place in the sequence.
    *
    * <p><b>Shapes</b>: q, out: [queries, queryHeads, headDim] C; k, v: [keys, keyValueHeads,
    * headDim] C; logSumExp: [queries, queryHeads] A, the natural logarithm of each row's sum of
@@ -227,12 +239,26 @@ public interface Backend extends AutoCloseable {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp);
 
+  /** Attention without dropout. */
+  default void attentionForward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionLayout layout,
+      double scale,
+      Tensor out,
+      Tensor logSumExp) {
+    attentionForward(scratch, q, k, v, layout, scale, null, out, logSumExp);
+  }
+
   /**
-   * Gradient of {@link #attentionForward}; needs as many keys as queries. Source: the same,
-   * algorithm 2.
+   * Gradient of {@link #attentionForward}; needs as many keys as queries, and the same mask.
+   * Source: the same, algorithm 2.
    */
   void attentionBackward(
       MemoryScope scratch,
@@ -244,9 +270,27 @@ public interface Backend extends AutoCloseable {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv);
+
+  /** Gradient of attention without dropout. */
+  default void attentionBackward(
+      MemoryScope scratch,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logSumExp,
+      Tensor dOut,
+      AttentionLayout layout,
+      double scale,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    attentionBackward(scratch, q, k, v, out, logSumExp, dOut, layout, scale, null, dq, dk, dv);
+  }
 
   // ---- SwiGLU -----------------------------------------------------------------------------------
 

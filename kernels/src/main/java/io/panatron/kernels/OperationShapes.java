@@ -60,6 +60,13 @@ public final class OperationShapes {
     sameCount("add", "x", x, "into", into);
   }
 
+  // ---- dropout --------------------------------------------------------------------------------
+
+  public void dropout(Tensor x, Tensor y) {
+    compute("dropout", "x", x, 2);
+    like("dropout", "y", y, x);
+  }
+
   // ---- linear ---------------------------------------------------------------------------------
 
   public void linearForward(Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {

@@ -2,10 +2,12 @@ package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Causal attention, block by block: scores of a block of queries against a block of keys by one
@@ -23,8 +25,12 @@ import java.lang.foreign.MemorySegment;
 final class CpuAttention {
   private final CpuWorkers workers;
 
+  /** Dropout factors of a row of a block. */
+  private final RowBuffers factors;
+
   CpuAttention(CpuWorkers workers) {
     this.workers = workers;
+    factors = new RowBuffers(workers.threads(), 1);
   }
 
   /** See {@link io.panatron.kernels.Backend#attentionForward}. */
@@ -35,8 +41,12 @@ final class CpuAttention {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {
+    if (mask != null) {
+      factors.reserve(DropoutRows.room(AttentionShape.KEY_BLOCK));
+    }
     AttentionShape shape = AttentionShape.of(q, k);
     CpuScratch.Plan plan = CpuScratch.plan("attention");
     long partK = plan.share(k.dtype() == DType.F32 ? 0 : k.elements());
@@ -56,7 +66,9 @@ final class CpuAttention {
               MatmulOperand.widened(k, workers, scratch, partK),
               MatmulOperand.widened(v, workers, scratch, partV),
               scratch.segment(),
-              (float) scale * SoftmaxRows.LOG2_E);
+              (float) scale * SoftmaxRows.LOG2_E,
+              mask,
+              factors);
       workers.run(
           blocks.length / 2 * shape.keyHeads(),
           (worker, piece) -> {
@@ -109,7 +121,9 @@ final class CpuAttention {
       MatmulOperand keys,
       MatmulOperand values,
       MemorySegment memory,
-      float scale) {
+      float scale,
+      @Nullable DropoutMask mask,
+      RowBuffers factors) {
 
     /** One block of queries of one key head. */
     private final class Block {
@@ -194,12 +208,12 @@ final class CpuAttention {
             count);
         for (int row = 0; row < rows; row++) {
           int seen = seenByFirst + row / shape.group() - start;
-          softmax(
-              row,
-              Math.clamp(seen - window, 0, count),
-              Math.clamp(seen, 0, count),
-              count,
-              firstBlock);
+          int hidden = Math.clamp(seen - window, 0, count);
+          int end = Math.clamp(seen, 0, count);
+          softmax(row, hidden, end, count, firstBlock);
+          if (mask != null) {
+            drop(mask, row, start + hidden, end - hidden, (long) row * count + hidden);
+          }
         }
         engine.multiply(
             worker,
@@ -255,6 +269,21 @@ final class CpuAttention {
         }
         TileRows.set(memory, maxima + row, max);
         TileRows.set(memory, sums + row, sum);
+      }
+
+      /**
+       * Drops weights of a row, whose sum was taken before.
+       *
+       * @param key place of the first that the row sees in its sequence
+       * @param weight its place among the scores
+       */
+      private void drop(DropoutMask dropout, int row, int key, int seen, long weight) {
+        int group = shape.group();
+        float[] rowFactors = factors.row(worker, 0);
+        int token = firstQuery + row / group;
+        int head = keyHead * group + row % group;
+        int offset = DropoutRows.factors(dropout, token, head, key, seen, rowFactors);
+        SoftmaxRows.multiply(memory, scores + weight, seen, rowFactors, offset);
       }
 
       private void finish(Tensor out, Tensor logSumExp) {

@@ -2,10 +2,12 @@ package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gradient of {@link CpuAttention}: scores are computed again from the saved row statistics.
@@ -26,8 +28,12 @@ final class CpuAttentionBackward {
 
   private final CpuWorkers workers;
 
+  /** Dropout factors of a row of a block. */
+  private final RowBuffers factors;
+
   CpuAttentionBackward(CpuWorkers workers) {
     this.workers = workers;
+    factors = new RowBuffers(workers.threads(), 1);
   }
 
   /** See {@link io.panatron.kernels.Backend#attentionBackward}. */
@@ -41,9 +47,13 @@ final class CpuAttentionBackward {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
+    if (mask != null) {
+      factors.reserve(DropoutRows.room(AttentionShape.KEY_BLOCK));
+    }
     AttentionShape shape = AttentionShape.of(q, k);
     int queries = layout.totalQueries();
     if (!coversAllKeys(layout, k)) {
@@ -93,7 +103,9 @@ final class CpuAttentionBackward {
                       values,
                       scratch,
                       parts,
-                      queries)
+                      queries,
+                      mask,
+                      factors.row(worker, 0))
                   .run(dk, dv));
       workers.run(
           TileSizes.count(queries, PACK_QUERIES),
@@ -203,6 +215,7 @@ final class CpuAttentionBackward {
     private final int piece;
     private final int keyHead;
     private final int length;
+    private final int firstQuery;
     private final long firstKey;
     private final long packedRow;
     private final Parts parts;
@@ -210,6 +223,8 @@ final class CpuAttentionBackward {
     private final long scoreGradients;
     private final long keyGradients;
     private final long valueGradients;
+    private final @Nullable DropoutMask mask;
+    private final float[] factors;
 
     KeyRange(
         MatmulEngine engine,
@@ -222,7 +237,9 @@ final class CpuAttentionBackward {
         MatmulOperand values,
         CpuScratch scratch,
         Parts parts,
-        int queries) {
+        int queries,
+        @Nullable DropoutMask mask,
+        float[] factors) {
       this.engine = engine;
       this.worker = worker;
       this.shape = shape;
@@ -236,12 +253,15 @@ final class CpuAttentionBackward {
       int sequence = ranges.sequence(piece);
       keyHead = ranges.keyHead(piece);
       length = layout.keyLength(sequence);
+      firstQuery = layout.queryStart(sequence);
       firstKey = layout.keyStart(sequence);
       packedRow = ((long) keyHead * queries + layout.queryStart(sequence)) * shape.group();
       scores = scratch.own(worker, parts.scores);
       scoreGradients = scratch.own(worker, parts.scoreGradients);
       keyGradients = scratch.own(worker, parts.keyGradients);
       valueGradients = scratch.own(worker, parts.valueGradients);
+      this.mask = mask;
+      this.factors = factors;
     }
 
     void run(Tensor dk, Tensor dv) {
@@ -300,6 +320,8 @@ final class CpuAttentionBackward {
       for (int r = 0; r < rows; r++) {
         int seen = query + r / group + 1 - key;
         softmaxGradient(
+            query,
+            key,
             r,
             row + r,
             Math.clamp(seen - ranges.window(length), 0, count),
@@ -350,7 +372,8 @@ final class CpuAttentionBackward {
           d);
     }
 
-    private void softmaxGradient(int r, long row, int hidden, int end, int count) {
+    private void softmaxGradient(
+        int query, int key, int r, long row, int hidden, int end, int count) {
       long start = scores + (long) r * count;
       long gradients = scoreGradients + (long) r * count;
       if (hidden > 0) {
@@ -361,13 +384,19 @@ final class CpuAttentionBackward {
         TileRows.zero(memory, start + end, count - end);
         TileRows.zero(memory, gradients + end, count - end);
       }
-      SoftmaxRows.gradients(
-          memory,
-          start + hidden,
-          gradients + hidden,
-          end - hidden,
-          TileRows.get(memory, parts.normalisers + row),
-          TileRows.get(memory, parts.deltas + row));
+      int seen = end - hidden;
+      float logSumExp = TileRows.get(memory, parts.normalisers + row);
+      float delta = TileRows.get(memory, parts.deltas + row);
+      if (mask == null) {
+        SoftmaxRows.gradients(memory, start + hidden, gradients + hidden, seen, logSumExp, delta);
+      } else if (seen > 0) {
+        int group = shape.group();
+        int token = firstQuery + query + r / group;
+        int head = keyHead * group + r % group;
+        int offset = DropoutRows.factors(mask, token, head, key + hidden, seen, factors);
+        SoftmaxRows.droppedGradients(
+            memory, start + hidden, gradients + hidden, seen, logSumExp, delta, factors, offset);
+      }
     }
 
     private void store(int key, int count, Tensor dk, Tensor dv) {

@@ -6,6 +6,7 @@ import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
@@ -30,6 +31,7 @@ public final class CpuBackend implements Backend {
   private final CpuElementwise elementwise;
   private final @Nullable EarlyCompilation earlyCompilation;
   private final CpuReduction reduction;
+  private final CpuDropout dropout;
   private final CpuLinear linear;
   private final CpuEmbedding embedding;
   private final CpuRmsNorm rmsNorm;
@@ -59,6 +61,7 @@ public final class CpuBackend implements Backend {
     device = new HostDevice("cpu (%d threads, %s)".formatted(threads, workers.engine().describe()));
     elementwise = new CpuElementwise(workers.pool());
     reduction = new CpuReduction(workers.pool());
+    dropout = new CpuDropout(workers.pool());
     linear = new CpuLinear(workers);
     embedding = new CpuEmbedding(workers.pool());
     rmsNorm = new CpuRmsNorm(workers.pool());
@@ -121,6 +124,12 @@ public final class CpuBackend implements Backend {
   public double sumOfSquares(Tensor x) {
     shapes.elementwise("sumOfSquares", x);
     return reduction.sumOfSquares(x);
+  }
+
+  @Override
+  public void dropout(Tensor x, DropoutMask mask, Tensor y) {
+    shapes.dropout(x, y);
+    dropout.dropout(x, mask, y);
   }
 
   @Override
@@ -267,10 +276,11 @@ public final class CpuBackend implements Backend {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {
     shapes.attentionForward(q, k, v, layout, out, logSumExp);
-    attention.forward(scratch, q, k, v, layout, scale, out, logSumExp);
+    attention.forward(scratch, q, k, v, layout, scale, mask, out, logSumExp);
   }
 
   @Override
@@ -284,11 +294,13 @@ public final class CpuBackend implements Backend {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
     shapes.attentionBackward(q, k, v, out, logSumExp, dOut, layout, dq, dk, dv);
-    attentionBackward.backward(scratch, q, k, v, out, logSumExp, dOut, layout, scale, dq, dk, dv);
+    attentionBackward.backward(
+        scratch, q, k, v, out, logSumExp, dOut, layout, scale, mask, dq, dk, dv);
   }
 
   @Override

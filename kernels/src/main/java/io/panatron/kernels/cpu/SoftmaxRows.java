@@ -121,4 +121,46 @@ final class SoftmaxRows {
       set(memory, gradients + i, gradient * get(memory, scores + i));
     }
   }
+
+  /**
+   * As {@link #gradients}, with dropout: {@code p} becomes {@code p m} and {@code dp} is {@code dp
+   * m}.
+   */
+  static void droppedGradients(
+      MemorySegment memory,
+      long scores,
+      long gradients,
+      int count,
+      float logSumExp,
+      float delta,
+      float[] factors,
+      int offset) {
+    float _ = powers(memory, scores, count, 1, logSumExp);
+    int i = 0;
+    for (; i <= count - LANES; i += LANES) {
+      FloatVector probability = load(memory, scores + i);
+      FloatVector factor = FloatVector.fromArray(FLOATS, factors, offset + i);
+      FloatVector gradient = load(memory, gradients + i).mul(factor).sub(delta).mul(probability);
+      store(gradient, memory, gradients + i);
+      store(probability.mul(factor), memory, scores + i);
+    }
+    for (; i < count; i++) {
+      float probability = get(memory, scores + i);
+      float factor = factors[offset + i];
+      set(memory, gradients + i, (get(memory, gradients + i) * factor - delta) * probability);
+      set(memory, scores + i, probability * factor);
+    }
+  }
+
+  /** {@code x *= factors} on a row. */
+  static void multiply(MemorySegment x, long start, int count, float[] factors, int offset) {
+    int i = 0;
+    for (; i <= count - LANES; i += LANES) {
+      store(
+          load(x, start + i).mul(FloatVector.fromArray(FLOATS, factors, offset + i)), x, start + i);
+    }
+    for (; i < count; i++) {
+      set(x, start + i, get(x, start + i) * factors[offset + i]);
+    }
+  }
 }

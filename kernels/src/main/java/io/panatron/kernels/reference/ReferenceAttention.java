@@ -1,14 +1,17 @@
 package io.panatron.kernels.reference;
 
 import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /**
- * {@code out = softmax(scale q k^T) v} for one query row at a time, causal within each sequence and
- * within the layout's window.
+ * {@code out = dropout(softmax(scale q k^T)) v} for one query row at a time, causal within each
+ * sequence and within the layout's window.
  *
- * <p>With {@code p} a row of the softmax: {@code dv_j += p_j dOut}; {@code ds_j = p_j (dOut v_j -
- * dOut out)}; {@code dq += scale ds_j k_j}; {@code dk_j += scale ds_j q}.
+ * <p>With {@code p} a row of the softmax and {@code m} its dropout factors: {@code dv_j += m_j p_j
+ * dOut}; {@code ds_j = p_j (m_j dOut v_j - dOut out)}; {@code dq += scale ds_j k_j}; {@code dk_j +=
+ * scale ds_j q}.
  *
  * <p><b>Shapes</b>: q, out: [queries, queryHeads, headDim]; k, v: [keys, keyValueHeads, headDim];
  * logSumExp: [queries, queryHeads]. Source: Dao, "FlashAttention-2", section 2.
@@ -22,6 +25,7 @@ final class ReferenceAttention {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {
     Rows rows = new Rows(q, k, layout, scale);
@@ -39,7 +43,8 @@ final class ReferenceAttention {
       }
       for (int j = 0; j < keys; j++) {
         int at = (key + j * rows.keyHeads) * rows.dim;
-        ReferenceArray.addScaled(score[j] / sum, vs, at, outs, query * rows.dim, rows.dim);
+        double p = score[j] / sum * rows.factor(mask, query, key, j);
+        ReferenceArray.addScaled(p, vs, at, outs, query * rows.dim, rows.dim);
       }
       logs[query] = max + Math.log(sum);
     });
@@ -56,6 +61,7 @@ final class ReferenceAttention {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
@@ -77,8 +83,9 @@ final class ReferenceAttention {
       for (int j = 0; j < keys; j++) {
         int at = (key + j * rows.keyHeads) * dim;
         double p = Math.exp(score[j] - logs[query]);
-        double ds = p * (ReferenceArray.dot(dOuts, row, vs, at, dim) - mean);
-        ReferenceArray.addScaled(p, dOuts, row, dvs, at, dim);
+        double m = rows.factor(mask, query, key, j);
+        double ds = p * (m * ReferenceArray.dot(dOuts, row, vs, at, dim) - mean);
+        ReferenceArray.addScaled(m * p, dOuts, row, dvs, at, dim);
         ReferenceArray.addScaled(scale * ds, ks, at, dqs, row, dim);
         ReferenceArray.addScaled(scale * ds, qs, row, dks, at, dim);
       }
@@ -131,6 +138,20 @@ final class ReferenceAttention {
           }
         }
       }
+    }
+
+    /** The dropout factor of the row's key {@code j}, counted from the first that it sees. */
+    double factor(@Nullable DropoutMask mask, int query, int key, int j) {
+      if (mask == null) {
+        return 1;
+      }
+      int token = query / queryHeads;
+      int sequence = 0;
+      while (layout.queryStart(sequence + 1) <= token) {
+        sequence++;
+      }
+      int place = key / keyHeads + j - layout.keyStart(sequence);
+      return ReferenceDropout.factor(mask, token, query % queryHeads, place);
     }
 
     /** Fills {@code score} with {@code scale q k_j}; returns the largest. */

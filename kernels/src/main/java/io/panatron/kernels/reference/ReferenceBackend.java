@@ -6,6 +6,7 @@ import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
@@ -77,6 +78,12 @@ public final class ReferenceBackend implements Backend {
   public double sumOfSquares(Tensor x) {
     shapes.elementwise("sumOfSquares", x);
     return ReferenceElementwise.sumOfSquares(x);
+  }
+
+  @Override
+  public void dropout(Tensor x, DropoutMask mask, Tensor y) {
+    shapes.dropout(x, y);
+    ReferenceDropout.dropout(x, mask, y);
   }
 
   @Override
@@ -211,10 +218,11 @@ public final class ReferenceBackend implements Backend {
       Tensor v,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {
     shapes.attentionForward(q, k, v, layout, out, logSumExp);
-    ReferenceAttention.forward(q, k, v, layout, scale, out, logSumExp);
+    ReferenceAttention.forward(q, k, v, layout, scale, mask, out, logSumExp);
   }
 
   @Override
@@ -228,11 +236,12 @@ public final class ReferenceBackend implements Backend {
       Tensor dOut,
       AttentionLayout layout,
       double scale,
+      @Nullable DropoutMask mask,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
     shapes.attentionBackward(q, k, v, out, logSumExp, dOut, layout, dq, dk, dv);
-    ReferenceAttention.backward(q, k, v, out, logSumExp, dOut, layout, scale, dq, dk, dv);
+    ReferenceAttention.backward(q, k, v, out, logSumExp, dOut, layout, scale, mask, dq, dk, dv);
   }
 
   @Override

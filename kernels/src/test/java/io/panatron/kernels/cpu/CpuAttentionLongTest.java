@@ -1,16 +1,19 @@
 package io.panatron.kernels.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
 import io.panatron.kernels.reference.ReferenceBackend;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Sequences of more than one block of keys and more than one range, against the reference. */
 class CpuAttentionLongTest {
@@ -18,18 +21,22 @@ class CpuAttentionLongTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1100, 1, 1, 16, 9999",
-    "1029, 3, 1, 10, 9999",
-    "2100, 2, 1, 8, 9999",
-    "1030, 2, 2, 5, 9999",
-    "2100, 2, 1, 8, 2",
-    "2100, 3, 1, 8, 70",
-    "1029, 1, 1, 10, 511",
-    "1800, 2, 2, 5, 600",
-    "1100, 2, 1, 16, 1099"
+    "1100, 1, 1, 16, 9999, 0",
+    "1029, 3, 1, 10, 9999, 0",
+    "2100, 2, 1, 8, 9999, 0",
+    "1030, 2, 2, 5, 9999, 0",
+    "2100, 2, 1, 8, 2, 0",
+    "2100, 3, 1, 8, 70, 0",
+    "1029, 1, 1, 10, 511, 0",
+    "1800, 2, 2, 5, 600, 0",
+    "1100, 2, 1, 16, 1099, 0",
+    "2100, 3, 1, 8, 9999, 0.1",
+    "1100, 3, 1, 8, 70, 0.1",
+    "1800, 2, 2, 5, 600, 0.6"
   })
   void longSequencesAgreeWithTheReference(
-      int length, int queryHeads, int keyHeads, int headDim, int window) {
+      int length, int queryHeads, int keyHeads, int headDim, int window, double dropout) {
+    DropoutMask mask = dropout == 0 ? null : new DropoutMask(dropout, -7, 3, 1, 5, 2);
     AttentionLayout layout =
         AttentionLayout.packed(new int[] {0, length, length + 3}).withWindow(window);
     int tokens = length + 3;
@@ -42,12 +49,12 @@ class CpuAttentionLongTest {
       Tensor dOut = f.normal(DType.F32, 1, tokens, queryHeads, headDim);
       Tensor[] actual = results(s, q, k);
       Tensor[] expected = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, actual[0], actual[1]);
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, mask, actual[0], actual[1]);
       new CpuAttentionBackward(f.workers())
           .backward(
-              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, actual[2], actual[3],
+              s, q, k, v, actual[0], actual[1], dOut, layout, SCALE, mask, actual[2], actual[3],
               actual[4]);
-      reference.attentionForward(s, q, k, v, layout, SCALE, expected[0], expected[1]);
+      reference.attentionForward(s, q, k, v, layout, SCALE, mask, expected[0], expected[1]);
       reference.attentionBackward(
           s,
           q,
@@ -58,6 +65,7 @@ class CpuAttentionLongTest {
           dOut,
           layout,
           SCALE,
+          mask,
           expected[2],
           expected[3],
           expected[4]);
@@ -90,11 +98,33 @@ class CpuAttentionLongTest {
       Tensor v = f.normal(DType.F32, 1, keys + 9, 2, 12);
       Tensor[] actual = results(s, q, k);
       Tensor[] expected = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, actual[0], actual[1]);
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, null, actual[0], actual[1]);
       reference.attentionForward(s, q, k, v, layout, SCALE, expected[0], expected[1]);
       Differences.assertClose("out", f.read(actual[0]), f.read(expected[0]), Differences.F32_SUMS);
       Differences.assertClose(
           "logSumExp", f.read(actual[1]), f.read(expected[1]), Differences.F32_SUMS);
+    }
+  }
+
+  /**
+   * What query-key layer scaling is for: float16 ends at 65,504. Here scores are powers of two, so
+   * that two equal ones get one half each, and a lesser one nothing.
+   */
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void scoresMayExceedTheRangeOfFloat16(DType dtype) {
+    try (CpuFixture f = new CpuFixture(1)) {
+      MemoryScope s = f.scope();
+      float large = 512;
+      Tensor q = f.numbers(dtype, new float[] {0, 0, 0, 0, large, large}, 3, 1, 2);
+      Tensor k = f.numbers(dtype, new float[] {large, 0, 0, large, -large, 0}, 3, 1, 2);
+      Tensor v = f.numbers(dtype, new float[] {3, 8, 5, 16, 100, 100}, 3, 1, 2);
+      Tensor out = s.allocate("out", dtype, 3, 1, 2);
+      Tensor logSumExp = s.allocate("logSumExp", DType.F32, 3, 1);
+      AttentionLayout layout = AttentionLayout.packed(new int[] {0, 3});
+      new CpuAttention(f.workers()).forward(s, q, k, v, layout, 1, null, out, logSumExp);
+      assertThat(f.read(out.slice(2, 1))).containsExactly(4, 12);
+      assertThat((double) f.read(logSumExp)[2]).isCloseTo(512 * 512 + Math.log(2), within(0.05));
     }
   }
 
@@ -116,7 +146,8 @@ class CpuAttentionLongTest {
       HostMemory.of(k.slice(0, hidden)).fill((byte) 0xff);
       HostMemory.of(v.slice(0, hidden)).fill((byte) 0xff);
       Tensor[] results = results(s, q, k);
-      new CpuAttention(f.workers()).forward(s, q, k, v, layout, SCALE, results[0], results[1]);
+      new CpuAttention(f.workers())
+          .forward(s, q, k, v, layout, SCALE, null, results[0], results[1]);
       new CpuAttentionBackward(f.workers())
           .backward(
               s,
@@ -128,6 +159,7 @@ class CpuAttentionLongTest {
               dOut,
               layout,
               SCALE,
+              null,
               results[2],
               results[3],
               results[4]);

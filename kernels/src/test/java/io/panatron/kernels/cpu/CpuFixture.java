@@ -49,6 +49,14 @@ final class CpuFixture implements AutoCloseable {
     return tensor;
   }
 
+  /** These numbers, all of which BF16 must hold exactly. */
+  Tensor numbers(DType dtype, float[] values, long... extents) {
+    Tensor tensor = scope.allocate("numbers", dtype, extents);
+    TileRows.write(
+        dtype, MemorySegment.ofArray(values), 0, HostMemory.of(tensor), 0, values.length, 1);
+    return tensor;
+  }
+
   /** Labels from -1 (ignored) to {@code vocab - 1}. */
   Tensor labels(int tokens, int vocab) {
     Tensor tensor = scope.allocate("labels", DType.I32, tokens);

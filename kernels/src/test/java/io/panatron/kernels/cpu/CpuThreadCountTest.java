@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -13,6 +14,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** The number of threads changes when a tile is computed, never what it holds. */
 class CpuThreadCountTest {
+  private static final DropoutMask MASK = new DropoutMask(0.2, 42, 3, 1, 5, 0);
+
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16"})
   void linearHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
@@ -46,10 +49,20 @@ class CpuThreadCountTest {
       Tensor dq = f.scope().allocate("dq", dtype, 1000, 4, 24);
       Tensor dk = f.scope().allocate("dk", dtype, 1000, 2, 24);
       Tensor dv = f.scope().allocate("dv", dtype, 1000, 2, 24);
-      new CpuAttention(f.workers()).forward(f.scope(), q, k, v, layout, 0.2, out, logSumExp);
+      new CpuAttention(f.workers()).forward(f.scope(), q, k, v, layout, 0.2, MASK, out, logSumExp);
       new CpuAttentionBackward(f.workers())
-          .backward(f.scope(), q, k, v, out, logSumExp, dOut, layout, 0.2, dq, dk, dv);
+          .backward(f.scope(), q, k, v, out, logSumExp, dOut, layout, 0.2, MASK, dq, dk, dv);
       return List.of(out, logSumExp, dq, dk, dv);
+    });
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void dropoutHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
+    assertSameBits(f -> {
+      Tensor x = f.normal(dtype, 1, 700, 130);
+      new CpuDropout(f.workers().pool()).dropout(x, MASK, x);
+      return List.of(x);
     });
   }
 

@@ -1,7 +1,9 @@
 package io.panatron.runtime.autograd;
 
 import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Causal grouped-query attention over packed sequences, without stored scores.
@@ -10,6 +12,7 @@ import io.panatron.kernels.Tensor;
  * [queries, query heads x head dim]; logSumExp: [queries, query heads].
  *
  * @param q saved, as are {@code k}, {@code v}, {@code out} and {@code logSumExp}
+ * @param mask which probabilities are dropped, or null for none
  */
 public record Attention(
     Tensor q,
@@ -17,12 +20,17 @@ public record Attention(
     Tensor v,
     AttentionLayout layout,
     double scale,
+    @Nullable DropoutMask mask,
     Tensor out,
     Tensor logSumExp)
     implements Op {
 
   public static Tensor forward(
-      Tape tape, SplitHeads.Heads heads, AttentionLayout layout, double scale) {
+      Tape tape,
+      SplitHeads.Heads heads,
+      AttentionLayout layout,
+      double scale,
+      @Nullable DropoutMask mask) {
     Tensor q = heads.q();
     long queries = q.shape().extent(0);
     Tensor out =
@@ -38,11 +46,12 @@ public record Attention(
             heads.v(),
             layout,
             scale,
+            mask,
             out.reshape(q.shape().toArray()),
             logSumExp);
     if (tape.isRecording()) {
       tape.record(
-          new Attention(q, heads.k(), heads.v(), layout, scale, tape.retain(out), logSumExp));
+          new Attention(q, heads.k(), heads.v(), layout, scale, mask, tape.retain(out), logSumExp));
     } else {
       tape.release(q);
       tape.release(heads.k());
@@ -69,6 +78,7 @@ public record Attention(
             dOut.reshape(q.shape().toArray()),
             layout,
             scale,
+            mask,
             dq,
             dk,
             dv);

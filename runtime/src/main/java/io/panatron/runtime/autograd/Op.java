@@ -15,6 +15,7 @@ public sealed interface Op
         AddRmsNorm,
         Attention,
         DiscardOutputs,
+        Dropout,
         Embedding,
         Linear,
         LinearCrossEntropy,

@@ -5,6 +5,7 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddPositions;
 import io.panatron.runtime.autograd.AddRmsNorm;
+import io.panatron.runtime.autograd.Dropout;
 import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.Linear;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
@@ -12,6 +13,7 @@ import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DecoderLayer;
+import io.panatron.runtime.nn.DropoutPlan;
 import io.panatron.runtime.nn.KeyValueCache;
 import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.NormLayer;
@@ -100,12 +102,15 @@ public final class TransformerModel {
       Tensor dLosses,
       Tensor positions,
       AttentionLayout layout) {
-    return weightedLosses(tape, ids, labels, dLosses, TokenLoss.CROSS_ENTROPY, positions, layout);
+    return weightedLosses(
+        tape, ids, labels, dLosses, TokenLoss.CROSS_ENTROPY, positions, layout, DropoutPlan.NONE);
   }
 
   /**
    * The cross-entropy of each token; the gradient of the loss that {@code kind} makes of it is
    * {@code dLosses}. Shapes as above.
+   *
+   * @param dropout what is dropped on the way
    */
   public Tensor weightedLosses(
       Tape tape,
@@ -114,10 +119,13 @@ public final class TransformerModel {
       Tensor dLosses,
       TokenLoss kind,
       Tensor positions,
-      AttentionLayout layout) {
+      AttentionLayout layout,
+      DropoutPlan dropout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(positions, layout, rotary.of(tape, layout), null, dropout));
     return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses, kind);
   }
 
@@ -126,7 +134,10 @@ public final class TransformerModel {
       Tape tape, Tensor ids, Tensor labels, Tensor positions, AttentionLayout layout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
     return LinearCrossEntropy.forward(tape, hidden, head, labels);
   }
 
@@ -134,7 +145,10 @@ public final class TransformerModel {
   public Tensor logits(Tape tape, Tensor ids, Tensor positions, AttentionLayout layout) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), null));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
     return Linear.logits(tape, hidden, head);
   }
 
@@ -149,7 +163,10 @@ public final class TransformerModel {
       Tape tape, Tensor ids, Tensor positions, AttentionLayout layout, KeyValueCache cache) {
     Tensor hidden =
         hiddenStates(
-            tape, ids, new SequenceContext(positions, layout, rotary.of(tape, layout), cache));
+            tape,
+            ids,
+            new SequenceContext(
+                positions, layout, rotary.of(tape, layout), cache, DropoutPlan.NONE));
     cache.commit();
     Tensor last =
         tape.allocate("last hidden", hidden.dtype(), layout.sequences(), hidden.shape().columns());
@@ -166,6 +183,7 @@ public final class TransformerModel {
     if (positionEmbedding != null) {
       embedded = AddPositions.forward(tape, embedded, context.positions(), positionEmbedding);
     }
+    embedded = Dropout.forward(tape, embedded, context.dropout().embedding());
     ResidualStream stream = layers.forward(tape, new ResidualStream(embedded, null), context);
     return normalise(tape, stream.sum(), stream.delta());
   }

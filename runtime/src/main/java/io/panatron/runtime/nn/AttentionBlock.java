@@ -1,6 +1,7 @@
 package io.panatron.runtime.nn;
 
 import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Attention;
@@ -45,7 +46,8 @@ public record AttentionBlock(
       layout = seen.layout();
     }
     double scale = 1 / Math.sqrt(geometry.headDim());
-    Tensor attended = Attention.forward(tape, heads, layout.withWindow(window), scale);
+    DropoutMask mask = context.dropout().attention(layer, geometry.queryHeads());
+    Tensor attended = Attention.forward(tape, heads, layout.withWindow(window), scale, mask);
     if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
       SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
     }

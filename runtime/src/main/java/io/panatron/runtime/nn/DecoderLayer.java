@@ -2,6 +2,7 @@ package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
+import io.panatron.runtime.autograd.Dropout;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Recompute;
 import io.panatron.runtime.autograd.Tape;
@@ -17,9 +18,12 @@ public record DecoderLayer(
    * SequenceContext#recompute} names is not kept for backward.
    */
   public ResidualStream forward(Tape tape, ResidualStream stream, SequenceContext context) {
+    DropoutPlan dropout = context.dropout();
+    int layer = attention.layer();
     AddRmsNorm.Result first = inputNorm.forward(tape, stream.sum(), stream.delta());
     Tensor attended = attention.forward(tape, first.y(), context);
     discardNormalised(tape, first, inputNorm, context);
+    attended = Dropout.forward(tape, attended, dropout.attentionOutput(layer));
     AddRmsNorm.Result second = mlpNorm.forward(tape, first.sum(), attended);
     Tensor output =
         context.recompute().contains(RecomputeModule.MLP)
@@ -27,7 +31,8 @@ public record DecoderLayer(
                 .getFirst()
             : mlp.forward(tape, second.y());
     discardNormalised(tape, second, mlpNorm, context);
-    return new ResidualStream(second.sum(), output);
+    return new ResidualStream(
+        second.sum(), Dropout.forward(tape, output, dropout.mlpOutput(layer)));
   }
 
   private static void discardNormalised(

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param layout which tokens form a sequence
  * @param rotary angles by position
  * @param cache keys and values of earlier tokens, or null in training
+ * @param dropout what is dropped, which is nothing outside training
  * @param recompute parts of the layers that backward computes again
  */
 public record SequenceContext(
@@ -20,6 +21,7 @@ public record SequenceContext(
     AttentionLayout layout,
     RotaryTable rotary,
     @Nullable KeyValueCache cache,
+    DropoutPlan dropout,
     Set<RecomputeModule> recompute) {
   public SequenceContext {
     recompute = Set.copyOf(recompute);
@@ -27,12 +29,16 @@ public record SequenceContext(
 
   /** A context in which nothing is recomputed. */
   public SequenceContext(
-      Tensor positions, AttentionLayout layout, RotaryTable rotary, @Nullable KeyValueCache cache) {
-    this(positions, layout, rotary, cache, Set.of());
+      Tensor positions,
+      AttentionLayout layout,
+      RotaryTable rotary,
+      @Nullable KeyValueCache cache,
+      DropoutPlan dropout) {
+    this(positions, layout, rotary, cache, dropout, Set.of());
   }
 
   /** The same tokens, with these parts of the layers computed again by backward. */
   SequenceContext recomputing(Set<RecomputeModule> modules) {
-    return new SequenceContext(positions, layout, rotary, cache, modules);
+    return new SequenceContext(positions, layout, rotary, cache, dropout, modules);
   }
 }

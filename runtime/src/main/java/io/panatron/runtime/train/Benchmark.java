@@ -1,8 +1,10 @@
 package io.panatron.runtime.train;
 
 import io.panatron.kernels.DType;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
@@ -20,6 +22,7 @@ import java.util.SplittableRandom;
  * @param sequenceLength tokens of a sequence, all of them targets but the first
  * @param microBatchSize sequences of a micro-batch
  * @param accumulation micro-batches of a step
+ * @param dropout how much is dropped
  * @param recompute what backward computes a second time
  * @param warmup steps that are not timed, at least 1
  * @param steps steps that are timed
@@ -30,6 +33,7 @@ public record Benchmark(
     int microBatchSize,
     int accumulation,
     DType dtype,
+    DropoutRates dropout,
     RecomputeSettings recompute,
     int warmup,
     int steps) {
@@ -56,7 +60,14 @@ public record Benchmark(
               loaded.store());
       RecomputePlan plan = recompute.planFor(loaded.config().numLayers());
       TrainStep step =
-          new TrainStep(rank, loaded.network().recomputing(plan), optimizer, true, false);
+          new TrainStep(
+              rank,
+              loaded.network().recomputing(plan),
+              optimizer,
+              true,
+              false,
+              TokenLoss.CROSS_ENTROPY,
+              new DropoutStreams(dropout, 0, rank.coordinates()));
       SplittableRandom random = new SplittableRandom(0);
       double[] seconds = new double[steps];
       long firstStep = 0;

@@ -29,7 +29,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";
 
-  /** Random state: the seed of the run. */
+  /** Random state: the seed of dropout, the only thing drawn after the weights. */
   static final String SEED = "seed";
 
   private final CheckpointStore store;
@@ -40,11 +40,15 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
+  private final long seed;
   private final @Nullable AsyncCheckpoints background;
   private final Deque<Progress> begun = new ArrayDeque<>();
   private final List<Saved> saved = new ArrayList<>();
   private @Nullable Path lastFolder;
 
+  /**
+   * @param seed of dropout, which a resumed run goes on with
+   */
   CheckpointWriter(
       CheckpointStore store,
       TrainingConfig config,
@@ -53,7 +57,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       Optimizer optimizer,
       WeightTransfer transfer,
       RunReporter reporter,
-      String argsJson) {
+      String argsJson,
+      long seed) {
     this.store = store;
     this.config = config;
     this.inputs = inputs;
@@ -62,6 +67,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.transfer = transfer;
     this.reporter = reporter;
     this.argsJson = argsJson;
+    this.seed = seed;
     TrainingConfig.AsyncSave async = config.checkpoints().asyncSave();
     if (async == null) {
       background = null;
@@ -178,7 +184,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private TrainerState state(Progress progress) {
     Map<String, List<Long>> random =
-        config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(config.seed())) : Map.of();
+        config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(seed)) : Map.of();
     return new TrainerState(
         progress.iteration(),
         progress.consumedSamples(),

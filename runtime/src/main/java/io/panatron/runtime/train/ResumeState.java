@@ -26,9 +26,12 @@ import org.jspecify.annotations.Nullable;
  *
  * @param progress where to continue
  * @param windowSums the log window that the checkpoint broke off
+ * @param seed of dropout: the checkpoint's random state, else this run's
  */
-record ResumeState(Progress progress, Map<String, Double> windowSums) {
-  private static final ResumeState FRESH = new ResumeState(Progress.START, Map.of());
+record ResumeState(Progress progress, Map<String, Double> windowSums, long seed) {
+  private static ResumeState fresh(TrainingConfig config) {
+    return new ResumeState(Progress.START, Map.of(), config.seed());
+  }
 
   /**
    * Finds the checkpoint of {@code --load}.
@@ -63,7 +66,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
     Checkpoint checkpoint = inputs.checkpoint();
     TrainingConfig.Resume resume = config.resume();
     if (checkpoint == null || resume == null) {
-      return FRESH;
+      return fresh(config);
     }
     if (!inputs.vocabulary().isNone() && !resume.finetune()) {
       throw new UserError(
@@ -81,31 +84,39 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
     restoration.loadMainParameters(config.checkMemory());
     if (resume.finetune()) {
       say.accept("Weights           from " + checkpoint.folder() + ", starting at iteration 0");
-      return FRESH;
+      return fresh(config);
     }
     TrainerState state = checkpoint.trainerState();
     if (resume.loadOptimizer()) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
     }
-    if (resume.loadRandomState()) {
-      checkSeed(config, state, say);
-    }
+    long seed = resume.loadRandomState() ? seed(config, state, say) : config.seed();
     checkData(config, inputs, state);
     say.accept(
         "Resuming          %s at iteration %d, %d samples consumed"
             .formatted(checkpoint.folder(), state.iteration(), state.consumedTrainSamples()));
     return new ResumeState(
-        new Progress(state.iteration(), state.consumedTrainSamples()), state.sums());
+        new Progress(state.iteration(), state.consumedTrainSamples()), state.sums(), seed);
   }
 
-  private static void checkSeed(TrainingConfig config, TrainerState state, Consumer<String> say) {
-    List<Long> seed = state.randomStates().get(CheckpointWriter.SEED);
-    if (seed != null && !seed.equals(List.of(config.seed()))) {
-      say.accept(
-          "Note: the checkpoint was made with --seed %d, this run has --seed %d"
-              .formatted(seed.getFirst(), config.seed()));
+  private static long seed(TrainingConfig config, TrainerState state, Consumer<String> say) {
+    List<Long> saved = state.randomStates().get(CheckpointWriter.SEED);
+    if (saved == null) {
+      return config.seed();
     }
+    long seed = saved.getFirst();
+    if (seed != config.seed()) {
+      say.accept(
+          "Note: the checkpoint was made with --seed %d, this run has --seed %d%s"
+              .formatted(
+                  seed,
+                  config.seed(),
+                  config.dropout().areZero()
+                      ? ""
+                      : "; dropout goes on with the checkpoint's, unless --no_load_rng true"));
+    }
+    return seed;
   }
 
   private static void checkData(TrainingConfig config, RunInputs inputs, TrainerState state) {

@@ -67,6 +67,11 @@ final class RunHeader {
             batches.globalBatchSize(),
             batches.microBatchSize(),
             config.data().paddingFree() ? "packed without padding" : "padded"));
+    if (!config.dropout().areZero()) {
+      say.accept(
+          "Dropout           hidden %s, attention %s"
+              .formatted(config.dropout().hidden(), config.dropout().attention()));
+    }
     TrainingConfig.Checkpoints saving = config.checkpoints();
     boolean inBackground = saving.asyncSave() != null;
     saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);

@@ -34,37 +34,50 @@ public final class TrainStep {
   private final boolean checkMemory;
   private final TokenLoss tokenLoss;
   private @Nullable ActivationPeak activationPeak;
+  private final DropoutStreams dropout;
   private long forwardNanos;
   private long backwardNanos;
 
-  /**
-   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
-   *     otherwise average the micro-batches' means
-   * @param checkMemory red zones and generation checks on every buffer of a step
-   */
+  /** A step without dropout; arguments as below. */
   public TrainStep(
       RankContext rank,
       TransformerModel model,
       Optimizer optimizer,
       boolean perTokenLoss,
       boolean checkMemory) {
-    this(rank, model, optimizer, perTokenLoss, checkMemory, TokenLoss.CROSS_ENTROPY);
+    this(
+        rank,
+        model,
+        optimizer,
+        perTokenLoss,
+        checkMemory,
+        TokenLoss.CROSS_ENTROPY,
+        DropoutStreams.NONE);
   }
 
-  /** As above, with the loss of a token. */
+  /**
+   * As above, with the loss of a token.
+   *
+   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
+   *     otherwise average the micro-batches' means
+   * @param checkMemory red zones and generation checks on every buffer of a step
+   * @param dropout what each micro-batch drops
+   */
   public TrainStep(
       RankContext rank,
       TransformerModel model,
       Optimizer optimizer,
       boolean perTokenLoss,
       boolean checkMemory,
-      TokenLoss tokenLoss) {
+      TokenLoss tokenLoss,
+      DropoutStreams dropout) {
     this.rank = rank;
     this.model = model;
     this.optimizer = optimizer;
     this.perTokenLoss = perTokenLoss;
     this.checkMemory = checkMemory;
     this.tokenLoss = tokenLoss;
+    this.dropout = dropout;
   }
 
   /**
@@ -145,7 +158,8 @@ public final class TrainStep {
               weights,
               tokenLoss,
               device.positions(),
-              device.layout());
+              device.layout(),
+              dropout.plan(iteration, index));
       double[] crossEntropies = HostTransfer.download(backend.device(), losses);
       double lossSum = weightedSum(iteration, index, batch, crossEntropies);
       channels.add(batch, crossEntropies, tokenLoss);

@@ -16,6 +16,7 @@ import io.panatron.runtime.data.Streaming;
 import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * @param resume where to continue from, or null
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
+ * @param dropout how much is dropped in training
  * @param recompute what backward computes a second time
  */
 public record TrainingConfig(
@@ -41,6 +43,7 @@ public record TrainingConfig(
     Batches batches,
     LearningRate learningRate,
     OptimizerSettings optimizer,
+    DropoutRates dropout,
     Checkpoints checkpoints,
     RecomputeSettings recompute,
     long seed,
@@ -139,6 +142,7 @@ public record TrainingConfig(
             a.numberOrNull("lr_warmup_fraction"),
             a.value("lr_decay_iters") == null ? null : a.wholeNumber("lr_decay_iters")),
         optimizer(a),
+        new DropoutRates(a.number("hidden_dropout"), a.number("attention_dropout")),
         checkpoints(a),
         RecomputeSettings.of(a),
         a.wholeNumber("seed"),

@@ -106,9 +106,10 @@ public final class TrainingSession {
                     optimizer,
                     transfer,
                     watching.reporter(),
-                    writeArguments(folder, inputs))) {
+                    writeArguments(folder, inputs),
+                    resumed.seed())) {
           watching.reporter().restoreWindow(resumed.windowSums());
-          TrainStep step = step(inputs, model, optimizer);
+          TrainStep step = step(inputs, model, optimizer, resumed.seed());
           Trainer trainer =
               new Trainer(
                   settings,
@@ -180,14 +181,15 @@ public final class TrainingSession {
     }
   }
 
-  private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer) {
+  private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer, long seed) {
     return new TrainStep(
         rank,
         model.network().recomputing(inputs.recompute()),
         optimizer,
         config.batches().perTokenLoss(),
         config.checkMemory(),
-        tokenLoss());
+        tokenLoss(),
+        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
   }
 
   private TokenLoss tokenLoss() {

@@ -53,6 +53,49 @@ class ResumeTest {
     RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
   }
 
+  /** No mask is stored: a resumed run drops what the other would have dropped. */
+  @ParameterizedTest
+  @CsvSource({"float32, cpu", "bfloat16, cpu", "float32, reference"})
+  void aResumedRunDropsWhatAnUninterruptedOneDrops(String dtype, String device) {
+    TrainingCall whole = dropping(into("whole")).with("torch_dtype", dtype).with("device", device);
+    whole = whole.with("train_iters", 4).with("save_interval", 2);
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 2));
+
+    InProcess.Result result = trained(rest);
+
+    assertThat(result.out()).contains("Dropout           hidden 0.2, attention 0.1");
+    assertThat(RunFiles.log(rest.save())).isEqualTo(RunFiles.logFrom(whole.save(), 3)).hasSize(2);
+    RunFiles.assertSameState(checkpoint(rest, 4), checkpoint(whole, 4));
+  }
+
+  @Test
+  void dropoutGoesOnWithTheSeedOfTheCheckpoint() {
+    TrainingCall whole = dropping(into("whole")).with("save_interval", 4);
+    trained(whole);
+    TrainingCall other =
+        whole
+            .with("save", folder.resolve("other"))
+            .with("load", checkpoint(whole, 4))
+            .with("seed", 7)
+            .with("save_interval", 2);
+    TrainingCall third = other.with("save", folder.resolve("third")).with("seed", 8);
+    third = third.with("load", checkpoint(other, 6));
+    TrainingCall own = other.with("save", folder.resolve("own")).with("no_load_rng", true);
+
+    InProcess.Result result = trained(other);
+    trained(third);
+    trained(own);
+
+    assertThat(result.out())
+        .contains("made with --seed 42, this run has --seed 7; dropout goes on with");
+    assertThat(RunFiles.log(other.save())).isEqualTo(RunFiles.logFrom(whole.save(), 5));
+    assertThat(RunFiles.log(third.save())).isEqualTo(RunFiles.logFrom(whole.save(), 7));
+    assertThat(RunFiles.log(own.save()).keySet()).containsExactly(5, 6, 7, 8);
+    assertThat(RunFiles.log(own.save()).get(5)).isNotEqualTo(RunFiles.log(whole.save()).get(5));
+  }
+
   @Test
   void finetuneTakesTheWeightsAndStartsOver() {
     TrainingCall first = into("first").with("torch_dtype", "bfloat16");
@@ -125,7 +168,7 @@ class ResumeTest {
     assertThat(RunFiles.log(rest.save()).keySet()).containsExactly(5, 6, 7, 8);
   }
 
-  /** Nothing in training is drawn at random after the weights, so all runs go on alike. */
+  /** Without dropout nothing is drawn at random after the weights, so all runs go on alike. */
   @ParameterizedTest
   @ValueSource(strings = {"no_load_rng", "no_save_rng"})
   void theRandomStateMayBeLeftOut(String option) {
@@ -243,6 +286,10 @@ class ResumeTest {
 
   private TrainingCall into(String name) {
     return TrainingCall.into(folder.resolve(name));
+  }
+
+  private static TrainingCall dropping(TrainingCall call) {
+    return call.with("hidden_dropout", 0.2).with("attention_dropout", 0.1);
   }
 
   private static Path checkpoint(TrainingCall call, int iteration) {

@@ -31,6 +31,7 @@ import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.train.ChannelLoss;
+import io.panatron.runtime.train.DropoutStreams;
 import io.panatron.runtime.train.Evaluation;
 import io.panatron.runtime.train.StepResult;
 import io.panatron.runtime.train.TrainStep;
@@ -190,7 +191,8 @@ class LossesGoldenTest {
             new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
             model.store());
     TrainStep step =
-        new TrainStep(rank, model.network(), optimizer, true, true, golden.tokenLoss());
+        new TrainStep(
+            rank, model.network(), optimizer, true, true, golden.tokenLoss(), DropoutStreams.NONE);
     int size = golden.layout().size;
     BatchSampler inFileOrder =
         BatchSampler.of(new BatchSampler.Shape(4, size, 0, 1), true, false, false);

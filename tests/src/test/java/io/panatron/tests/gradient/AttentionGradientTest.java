@@ -3,6 +3,7 @@ package io.panatron.tests.gradient;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.panatron.kernels.AttentionLayout;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.Tensor;
 import java.util.Arrays;
 import java.util.function.DoubleSupplier;
@@ -28,10 +29,19 @@ final class AttentionGradientTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"3, 1, 4, 99", "3, 3, 6, 99", "4, 2, 5, 99", "3, 1, 4, 2", "4, 2, 5, 3"})
+  @CsvSource({
+    "3, 1, 4, 99, 0",
+    "3, 3, 6, 99, 0",
+    "4, 2, 5, 99, 0",
+    "3, 1, 4, 2, 0",
+    "4, 2, 5, 3, 0",
+    "3, 1, 4, 99, 0.3",
+    "4, 2, 5, 3, 0.3"
+  })
   @GradientOf("attentionBackward")
   void attentionGradientIsTheSlopeInQueriesKeysAndValues(
-      int queryHeads, int keyHeads, int headDim, int window) {
+      int queryHeads, int keyHeads, int headDim, int window, double dropout) {
+    DropoutMask mask = dropout == 0 ? null : new DropoutMask(dropout, 42, 1, 0, 1, 0);
     AttentionLayout layout = AttentionLayout.packed(STARTS).withWindow(window);
     Tensor q = check.normal(TOKENS, queryHeads, headDim);
     Tensor k = check.normal(TOKENS, keyHeads, headDim);
@@ -41,7 +51,9 @@ final class AttentionGradientTest {
     Tensor dOut = check.normal(TOKENS, queryHeads, headDim);
     DoubleSupplier loss =
         () -> {
-          check.backend().attentionForward(check.scratch(), q, k, v, layout, SCALE, out, logSumExp);
+          check
+              .backend()
+              .attentionForward(check.scratch(), q, k, v, layout, SCALE, mask, out, logSumExp);
           return check.weigh(dOut, out);
         };
     assertThat(loss.getAsDouble()).isFinite();
@@ -51,7 +63,7 @@ final class AttentionGradientTest {
     check
         .backend()
         .attentionBackward(
-            check.scratch(), q, k, v, out, logSumExp, dOut, layout, SCALE, dq, dk, dv);
+            check.scratch(), q, k, v, out, logSumExp, dOut, layout, SCALE, mask, dq, dk, dv);
     check.verify("q", q, check.read(dq), loss);
     check.verify("k", k, check.read(dk), loss);
     check.verify("v", v, check.read(dv), loss);

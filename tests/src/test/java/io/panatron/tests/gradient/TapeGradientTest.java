@@ -11,9 +11,11 @@ import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.backends.Backends;
+import io.panatron.runtime.autograd.Dropout;
 import io.panatron.runtime.autograd.Op;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
@@ -21,6 +23,8 @@ import io.panatron.runtime.model.RopeScaling;
 import io.panatron.runtime.model.SlidingWindow;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.WeightInitializer;
+import io.panatron.runtime.nn.DropoutPlan;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.MlpActivation;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputeModule;
@@ -54,6 +58,7 @@ class TapeGradientTest {
   private static final int[] LABELS = {1, 4, -100, 5, 0, 2, 6, 5, 3, -100};
   private static final int[] POSITIONS = {0, 1, 2, 0, 0, 1, 2, 3, 4, 5};
   private static final int[] STARTS = {0, 3, 4, 10};
+  private static final DropoutPlan DROPOUT = plan(0.3, 0.2);
 
   static List<ModelConfig> models() {
     return List.of(
@@ -119,11 +124,43 @@ class TapeGradientTest {
     }
   }
 
+  /** The masks are the same in every pass, so that the loss is a function of the parameters. */
+  @ParameterizedTest
+  @MethodSource("models")
+  void gradientsThroughDropoutAreDifferenceQuotients(ModelConfig config) {
+    try (Session session = new Session(config, DROPOUT)) {
+      session.differentiate(true);
+      for (Parameter parameter : session.store.all()) {
+        session.check(parameter);
+      }
+      assertThat(session.recorded).contains("Dropout");
+    }
+  }
+
+  @Test
+  void eachRateReachesItsOwnPlaces() {
+    ModelConfig config = models().getFirst();
+    try (Session none = new Session(config);
+        Session hidden = new Session(config, plan(0.3, 0));
+        Session attention = new Session(config, plan(0, 0.3));
+        Session laterStep = new Session(config, new DropoutPlan(DROPOUT.rates(), 42, 8, 1, 0));
+        Session both = new Session(config, DROPOUT)) {
+      assertThat(
+              Set.of(none.loss(), hidden.loss(), attention.loss(), laterStep.loss(), both.loss()))
+          .hasSize(5);
+      hidden.differentiate(true);
+      attention.differentiate(true);
+      // One on the embeddings, and two for each of two layers.
+      assertThat(hidden.dropouts).isEqualTo(5);
+      assertThat(attention.dropouts).isZero();
+    }
+  }
+
   @Test
   void everyKindOfOperationIsRecordedByTheseModels() {
     Set<String> recorded = new TreeSet<>();
     for (ModelConfig config : models()) {
-      try (Session session = new Session(config)) {
+      try (Session session = new Session(config, DROPOUT)) {
         session.differentiate(true);
         recorded.addAll(session.recorded);
       }
@@ -143,12 +180,18 @@ class TapeGradientTest {
   @ParameterizedTest
   @MethodSource("models")
   void backwardFreesWhatItConsumes(ModelConfig config) {
-    try (Session session = new Session(config)) {
-      session.differentiate(true);
-      assertThat(session.leftBuffers)
-          .as("ids, labels, positions, loss weights and losses outlive backward, nothing else")
-          .isEqualTo(5);
+    for (DropoutPlan dropout : List.of(DropoutPlan.NONE, DROPOUT)) {
+      try (Session session = new Session(config, dropout)) {
+        session.differentiate(true);
+        assertThat(session.leftBuffers)
+            .as("ids, labels, positions, loss weights and losses outlive backward, nothing else")
+            .isEqualTo(5);
+      }
     }
+  }
+
+  private static DropoutPlan plan(double hidden, double attention) {
+    return new DropoutPlan(new DropoutRates(hidden, attention), 42, 7, 1, 0);
   }
 
   private static ModelConfig config(
@@ -192,13 +235,24 @@ class TapeGradientTest {
     private final TransformerModel model;
     private final double[] weights = new double[IDS.length];
     private final Set<String> recorded = new TreeSet<>();
+    private final DropoutPlan dropout;
     private int leftBuffers;
+    private long dropouts;
 
     Session(ModelConfig config) {
-      this(config, RecomputePlan.NONE);
+      this(config, RecomputePlan.NONE, DropoutPlan.NONE);
+    }
+
+    Session(ModelConfig config, DropoutPlan dropout) {
+      this(config, RecomputePlan.NONE, dropout);
     }
 
     Session(ModelConfig config, RecomputePlan plan) {
+      this(config, plan, DropoutPlan.NONE);
+    }
+
+    private Session(ModelConfig config, RecomputePlan plan, DropoutPlan dropout) {
+      this.dropout = dropout;
       store = new ParameterStore(backend, run, ModelBuilder.specs(config), DType.F64, true);
       new WeightInitializer(backend, config, 7).initialize(store, run);
       RandomGenerator random = new SplittableRandom(7);
@@ -227,11 +281,13 @@ class TapeGradientTest {
         Tensor positions = HostTransfer.upload(backend.device(), scope, "positions", POSITIONS);
         AttentionLayout layout = AttentionLayout.packed(STARTS);
         if (weighted) {
-          model.weightedLosses(tape, ids, labels, upstream, positions, layout);
+          model.weightedLosses(
+              tape, ids, labels, upstream, TokenLoss.CROSS_ENTROPY, positions, layout, dropout);
         } else {
           Tensor losses = model.losses(tape, ids, labels, positions, layout);
           tape.giveGradient(losses, upstream);
         }
+        dropouts = tape.operations().stream().filter(Dropout.class::isInstance).count();
         tape.operations().forEach(op -> recorded.add(op.getClass().getSimpleName()));
         tape.backward();
         leftBuffers = scope.liveBuffers();
@@ -242,15 +298,21 @@ class TapeGradientTest {
       return HostTransfer.upload(backend.device(), scope, "weights", values, DType.F64);
     }
 
+    /** Weighted by a recording tape, since no other drops anything. */
     double loss() {
       try (MemoryScope scope = pool.scope("loss", true)) {
+        double[] gradients = download(store.gradients());
         Tensor losses =
-            model.losses(
-                Tape.inference(backend, scope),
+            model.weightedLosses(
+                Tape.recording(backend, scope),
                 HostTransfer.upload(backend.device(), scope, "ids", IDS),
                 HostTransfer.upload(backend.device(), scope, "labels", LABELS),
+                upload(scope, weights),
+                TokenLoss.CROSS_ENTROPY,
                 HostTransfer.upload(backend.device(), scope, "positions", POSITIONS),
-                AttentionLayout.packed(STARTS));
+                AttentionLayout.packed(STARTS),
+                dropout);
+        HostTransfer.write(backend.device(), gradients, store.gradients());
         double[] values = download(losses);
         double sum = 0;
         for (int t = 0; t < values.length; t++) {

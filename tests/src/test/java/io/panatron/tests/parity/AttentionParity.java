@@ -6,12 +6,14 @@ import static io.panatron.tests.parity.Tolerances.pointwise;
 
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.Tensor;
 import io.panatron.tests.parity.Parity.Pair;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Attention over packed sequences and over a key-value cache. */
 final class AttentionParity {
@@ -68,8 +70,20 @@ final class AttentionParity {
               "attentionForward",
               s.toString(),
               dtype,
-              p -> forward(p, s.geometry, s.layout(), s.tokens(), s.tokens(), s.peak)));
-      cases.add(new ParityCase("attentionBackward", s.toString(), dtype, p -> backward(p, s)));
+              p -> forward(p, s.geometry, s.layout(), s.tokens(), s.tokens(), s.peak, null)));
+      cases.add(
+          new ParityCase("attentionBackward", s.toString(), dtype, p -> backward(p, s, null)));
+      for (double probability : new double[] {0.1, 0.7}) {
+        DropoutMask mask = new DropoutMask(probability, 42, 3, 1, 5, 0);
+        String name = s + " dropping " + probability;
+        cases.add(
+            new ParityCase(
+                "attentionForward",
+                name,
+                dtype,
+                p -> forward(p, s.geometry, s.layout(), s.tokens(), s.tokens(), s.peak, mask)));
+        cases.add(new ParityCase("attentionBackward", name, dtype, p -> backward(p, s, mask)));
+      }
     }
     for (int cached : new int[] {1, 2, 33, 64, 300}) {
       for (int window : new int[] {AttentionLayout.NO_WINDOW, 3, 40}) {
@@ -85,7 +99,7 @@ final class AttentionParity {
                 "attentionForward",
                 "decode after " + cached + " in a window of " + window,
                 dtype,
-                p -> forward(p, new HeadGeometry(6, 2, 20), layout, 6, keys, 3)));
+                p -> forward(p, new HeadGeometry(6, 2, 20), layout, 6, keys, 3, null)));
       }
     }
     return cases;
@@ -102,7 +116,13 @@ final class AttentionParity {
   }
 
   private static void forward(
-      Parity p, HeadGeometry g, AttentionLayout layout, int queries, int keys, double peak) {
+      Parity p,
+      HeadGeometry g,
+      AttentionLayout layout,
+      int queries,
+      int keys,
+      double peak,
+      @Nullable DropoutMask mask) {
     double deviation = deviation(peak);
     Pair q = p.normalInput(deviation, queries, g.queryHeads(), g.headDim());
     Pair k = p.normalInput(deviation, keys, g.keyValueHeads(), g.headDim());
@@ -118,6 +138,7 @@ final class AttentionParity {
             v.tested(),
             layout,
             scale(g),
+            mask,
             out.tested(),
             logSumExp.tested());
     p.reference()
@@ -129,14 +150,16 @@ final class AttentionParity {
             v.reference(),
             layout,
             scale(g),
+            mask,
             out.reference(),
             logSumExp.reference());
     // A score of size peak is rounded, its probability with it, and weighs values of up to 4.
-    p.compare("out", out, insideRounded(p.compute(), p.compute()), cancellation(4 * peak));
+    double grown = mask == null ? 1 : mask.factor();
+    p.compare("out", out, insideRounded(p.compute(), p.compute()), cancellation(4 * peak * grown));
     p.compare("logSumExp", logSumExp, pointwise(p.sums()), cancellation(peak));
   }
 
-  private static void backward(Parity p, Size s) {
+  private static void backward(Parity p, Size s, @Nullable DropoutMask mask) {
     HeadGeometry g = s.geometry;
     int tokens = s.tokens();
     double deviation = deviation(s.peak);
@@ -157,6 +180,7 @@ final class AttentionParity {
             v.reference(),
             s.layout(),
             scale(g),
+            mask,
             exactOut,
             exactLog);
     Pair out = p.shared(p.compute(), exactOut);
@@ -177,6 +201,7 @@ final class AttentionParity {
               side(dOut, tested),
               s.layout(),
               scale(g),
+              mask,
               side(dq, tested),
               side(dk, tested),
               side(dv, tested));
@@ -184,11 +209,13 @@ final class AttentionParity {
     // A score's gradient p (dOut v - dOut out) has terms of size sqrt(headDim) before they cancel:
     // both
     // are sums of headDim products, and the key they multiply is up to 4 deviations long.
-    double scoreGradient = Math.sqrt(g.headDim()) * Math.max(1, s.peak / 4);
+    // Where dropout takes the key with most of the weight, they do not cancel: both show.
+    double grown = mask == null ? 1 : 2 * mask.factor();
+    double scoreGradient = Math.sqrt(g.headDim()) * Math.max(1, s.peak / 4) * grown;
     double terms = cancellation(scale(g) * deviation * scoreGradient);
     p.compare("dq", dq, insideRounded(p.compute(), p.compute()), 10 * terms);
     p.compare("dk", dk, insideRounded(p.compute(), p.compute()), 10 * g.groupSize() * terms);
-    p.compare("dv", dv, insideRounded(p.compute(), p.compute()), cancellation(4 * s.peak));
+    p.compare("dv", dv, insideRounded(p.compute(), p.compute()), cancellation(4 * s.peak * grown));
   }
 
   private static Tensor side(Pair pair, boolean tested) {

@@ -7,6 +7,7 @@ import io.panatron.kernels.AdamWStep;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.backends.Backends;
@@ -47,7 +48,8 @@ final class MutationTest {
             new OtherActivation(),
             new LostToken(),
             new WrittenInput(),
-            new ForgottenOutput())
+            new ForgottenOutput(),
+            new OtherSite())
         .map(mutant ->
             DynamicTest.dynamicTest(
                 mutant.getClass().getSimpleName(),
@@ -132,9 +134,10 @@ final class MutationTest {
         Tensor v,
         AttentionLayout layout,
         double scale,
+        @Nullable DropoutMask mask,
         Tensor out,
         Tensor logSumExp) {
-      BASE.attentionForward(scratch, q, k, v, layout, 1.0001 * scale, out, logSumExp);
+      BASE.attentionForward(scratch, q, k, v, layout, 1.0001 * scale, mask, out, logSumExp);
     }
   }
 
@@ -202,6 +205,21 @@ final class MutationTest {
     public void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx) {
       long kept = dy.shape().extent(0) - 1;
       BASE.linearBackwardInput(scratch, dy.slice(0, kept), weight, dx.slice(0, kept));
+    }
+  }
+
+  /** Other elements are dropped, as many. */
+  public static final class OtherSite implements Mutant {
+    @Override
+    public String operation() {
+      return "dropout";
+    }
+
+    public void dropout(Tensor x, DropoutMask m, Tensor y) {
+      DropoutMask other =
+          new DropoutMask(
+              m.probability(), m.seed(), m.step(), m.microBatch(), m.site() + 1, m.firstHead());
+      BASE.dropout(x, other, y);
     }
   }
 }

@@ -20,6 +20,7 @@ final class ParityCases {
     return Stream.of(
             ElementwiseParity.cases(dtype),
             CopyParity.cases(dtype),
+            DropoutParity.cases(dtype),
             LinearParity.cases(dtype),
             EmbeddingParity.cases(dtype),
             RmsNormParity.cases(dtype),

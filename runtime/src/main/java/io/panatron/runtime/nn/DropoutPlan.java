@@ -1,0 +1,64 @@
+package io.panatron.runtime.nn;
+
+import io.panatron.kernels.DropoutMask;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The dropout of one forward and backward pass: the masks of all its places, each null where its
+ * rate is 0.
+ *
+ * <p>A mask depends on the values here and on the place in the model, and on nothing that came
+ * before. Ranks of one tensor-parallel group drop the same hidden states, which they hold in
+ * common, and each its own heads' part of one mask of attention probabilities: as Megatron-Core's
+ * default and model-parallel random states do, and so that the group drops what one rank would.
+ *
+ * @param rates how much is dropped
+ * @param seed of the run
+ * @param step of the optimizer
+ * @param microBatch which of the step's micro-batches, those of other ranks included
+ * @param tensorRank index of the rank among those that share each layer's heads
+ */
+public record DropoutPlan(DropoutRates rates, long seed, int step, int microBatch, int tensorRank) {
+  /** No dropout: evaluation and generation, and training unless it is asked for. */
+  public static final DropoutPlan NONE = new DropoutPlan(DropoutRates.NONE, 0, 0, 0, 0);
+
+  // Numbers of the places of a layer; they decide which elements are dropped, so they stay.
+  private static final int EMBEDDING = 0;
+  private static final int ATTENTION = 1;
+  private static final int ATTENTION_OUTPUT = 2;
+  private static final int MLP_OUTPUT = 3;
+
+  /** Room for more places, so that a new one leaves the masks of the others as they are. */
+  private static final int PLACES = 16;
+
+  /** For the token embeddings: [tokens, hidden]. */
+  public @Nullable DropoutMask embedding() {
+    return mask(rates.hidden(), EMBEDDING, 0);
+  }
+
+  /**
+   * For the probabilities of a layer's attention.
+   *
+   * @param layer the layer's number in the whole model
+   * @param heads query heads that this rank holds
+   */
+  public @Nullable DropoutMask attention(int layer, int heads) {
+    return mask(rates.attention(), layer * PLACES + ATTENTION, tensorRank * heads);
+  }
+
+  /** For what a layer's attention adds to the residual stream: [tokens, hidden]. */
+  public @Nullable DropoutMask attentionOutput(int layer) {
+    return mask(rates.hidden(), layer * PLACES + ATTENTION_OUTPUT, 0);
+  }
+
+  /** For what a layer's MLP adds to the residual stream: [tokens, hidden]. */
+  public @Nullable DropoutMask mlpOutput(int layer) {
+    return mask(rates.hidden(), layer * PLACES + MLP_OUTPUT, 0);
+  }
+
+  private @Nullable DropoutMask mask(double probability, int site, int firstHead) {
+    return probability == 0
+        ? null
+        : new DropoutMask(probability, seed, step, microBatch, site, firstHead);
+  }
+}
