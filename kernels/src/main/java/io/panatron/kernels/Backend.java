@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Dtypes</b>: activations and parameters share one compute dtype {@code C}; {@code A} is its
  * {@link DType#accumulator()}: row statistics, losses, and all parameter gradients are {@code A}.
- * The reference backend takes F64 and F32; the cpu backend takes F32 and BF16.
+ * The reference backend takes F64, F32, BF16 and F16; the cpu backend takes the last three.
  *
  * <p><b>Writes</b>: outputs and activation gradients are overwritten, parameter gradients ({@code
  * d...Weight}, {@code dBias}, {@code dTable}) are accumulated into. Outputs may not alias inputs

@@ -19,11 +19,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * The CPU: checks shapes and hands each operation to the class that holds its kernels.
  *
- * <p>Computes in F32 and BF16 with F32 sums. Matrix products are oneDNN's, everything else is
+ * <p>Computes in F32, BF16 and F16 with F32 sums. Matrix products are oneDNN's, everything else is
  * vectorised here; all of it runs on one pool of worker threads.
  */
 public final class CpuBackend implements Backend {
-  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F32, DType.BF16));
+  private final OperationShapes shapes =
+      new OperationShapes(EnumSet.of(DType.F32, DType.BF16, DType.F16));
   private final CpuWorkers workers;
   private final Device device;
   private final CpuElementwise elementwise;
@@ -52,7 +53,7 @@ public final class CpuBackend implements Backend {
   private CpuBackend(
       int threads, @Nullable Path cacheFolder, @Nullable EarlyCompilation earlyCompilation) {
     this.earlyCompilation = earlyCompilation;
-    workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.Bf16Products.DETECTED);
+    workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.HalfProducts.DETECTED);
     device = new HostDevice("cpu (%d threads, %s)".formatted(threads, workers.engine().describe()));
     elementwise = new CpuElementwise(workers.pool());
     reduction = new CpuReduction(workers.pool());

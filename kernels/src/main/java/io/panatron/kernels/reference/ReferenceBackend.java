@@ -19,11 +19,12 @@ import org.jspecify.annotations.Nullable;
  * The backend to which all others are compared: it checks shapes and hands each operation to the
  * class that holds its formulas.
  *
- * <p>Stores F64 or F32 (its element-wise operations also BF16 and F16) and computes in double, in
- * plain sequential loops. Outputs may alias inputs everywhere, which no other backend promises.
+ * <p>Stores F64, F32, BF16 or F16 and computes in double, in plain sequential loops. Outputs may
+ * alias inputs everywhere, which no other backend promises.
  */
 public final class ReferenceBackend implements Backend {
-  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F64, DType.F32));
+  private final OperationShapes shapes =
+      new OperationShapes(EnumSet.of(DType.F64, DType.F32, DType.BF16, DType.F16));
   private final Device device;
 
   public ReferenceBackend() {

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** The number of threads changes when a tile is computed, never what it holds. */
 class CpuThreadCountTest {
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void linearHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     assertSameBits(f -> {
       Tensor x = f.normal(dtype, 1, 601, 72);
@@ -33,7 +33,7 @@ class CpuThreadCountTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void attentionHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     AttentionLayout layout = AttentionLayout.packed(new int[] {0, 700, 703, 1000});
     assertSameBits(f -> {
@@ -54,7 +54,7 @@ class CpuThreadCountTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void crossEntropyHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     assertSameBits(f -> {
       Tensor x = f.normal(dtype, 1, 650, 40);
