@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Main parameters and moments, and one update after another.
  *
- * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 the
- * optimizer keeps main parameters in F32 and rounds them into the model after each update.
+ * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 or F16
+ * the optimizer keeps main parameters in F32 and rounds them into the model after each update.
  */
 public final class Optimizer {
   private final Backend backend;
@@ -25,6 +25,7 @@ public final class Optimizer {
   private final ParameterStore store;
   private final Tensor mainParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
+  private final LossScaler lossScaler;
   private long steps;
 
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
@@ -45,6 +46,7 @@ public final class Optimizer {
       backend.fill(moment, 0);
       moments.put(name, moment);
     }
+    lossScaler = settings.lossScaler(store.values().dtype());
   }
 
   static List<String> momentNames(OptimizerSettings.Kind kind) {
@@ -78,6 +80,11 @@ public final class Optimizer {
     return Map.copyOf(moments);
   }
 
+  /** What the loss is multiplied with before backward. */
+  public LossScaler lossScaler() {
+    return lossScaler;
+  }
+
   /** Updates done so far. */
   public long steps() {
     return steps;
@@ -89,6 +96,12 @@ public final class Optimizer {
 
   public void zeroGradients() {
     backend.fill(store.gradients(), 0);
+  }
+
+  /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
+  public double gradientNormOrNan(double scale) {
+    double squares = backend.sumOfSquares(store.gradients());
+    return Double.isFinite(squares) ? Math.sqrt(squares) * scale : Double.NaN;
   }
 
   /**

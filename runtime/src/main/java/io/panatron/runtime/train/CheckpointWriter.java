@@ -8,6 +8,7 @@ import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.Optimizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -92,17 +93,21 @@ final class CheckpointWriter implements CheckpointSink {
   private TrainerState state(Progress progress) {
     Map<String, List<Long>> random =
         config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(config.seed())) : Map.of();
+    Map<String, Double> sums = new TreeMap<>(reporter.windowSums());
+    Map<String, Long> counters = new TreeMap<>();
+    counters.put(OPTIMIZER_STEPS, optimizer.steps());
+    counters.put(TRAINING_SAMPLES, (long) inputs.data().training().size());
+    if (optimizer.lossScaler() instanceof DynamicLossScale dynamic) {
+      sums.putAll(dynamic.numbers());
+      counters.putAll(dynamic.counters());
+    }
     return new TrainerState(
         progress.iteration(),
         progress.consumedSamples(),
         0,
-        progress.consumedSamples(),
+        progress.scheduledSamples(),
         random,
-        reporter.windowSums(),
-        Map.of(
-            OPTIMIZER_STEPS,
-            optimizer.steps(),
-            TRAINING_SAMPLES,
-            (long) inputs.data().training().size()));
+        sums,
+        counters);
   }
 }

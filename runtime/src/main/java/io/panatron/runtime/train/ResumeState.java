@@ -8,6 +8,7 @@ import io.panatron.runtime.checkpoint.SafetensorsFile;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
@@ -72,6 +73,10 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
     if (resume.loadOptimizer()) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
+      if (optimizer.lossScaler() instanceof DynamicLossScale dynamic
+          && !dynamic.restore(state.sums(), state.counters())) {
+        say.accept("Note: the checkpoint knows no loss scale, so it starts at " + dynamic.scale());
+      }
     }
     if (resume.loadRandomState()) {
       checkSeed(config, state, say);
@@ -81,7 +86,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
         "Resuming          %s at iteration %d, %d samples consumed"
             .formatted(checkpoint.folder(), state.iteration(), state.consumedTrainSamples()));
     return new ResumeState(
-        new Progress(state.iteration(), state.consumedTrainSamples()), state.sums());
+        new Progress(state.iteration(), state.consumedTrainSamples(), state.schedulerSteps()),
+        state.sums());
   }
 
   private static void checkSeed(TrainingConfig config, TrainerState state, Consumer<String> say) {

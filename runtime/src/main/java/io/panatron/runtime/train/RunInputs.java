@@ -14,9 +14,11 @@ import io.panatron.runtime.data.DataSettings;
 import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.WeightTransfer;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +44,8 @@ record RunInputs(
     int positions,
     IterationPlan plan)
     implements AutoCloseable {
+  private static final List<String> LOSS_SCALING =
+      List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
 
   static RunInputs open(TrainingConfig config, Backend backend, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
@@ -98,12 +102,21 @@ record RunInputs(
         switch (ComputePrecision.resolve(arguments, named)) {
           case FLOAT32 -> DType.F32;
           case BFLOAT16 -> DType.BF16;
+          case FLOAT16 -> DType.F16;
         };
     if (!backend.computesIn(dtype)) {
       throw new UserError(
           "--torch_dtype %s is not supported on %s; use --torch_dtype float32"
-              .formatted(
-                  dtype == DType.BF16 ? "bfloat16" : "float32", backend.device().describe()));
+              .formatted(WeightTransfer.fileDtype(dtype).torchName(), backend.device().describe()));
+    }
+    if (dtype != DType.F16) {
+      for (String name : LOSS_SCALING) {
+        if (arguments.isGiven(name)) {
+          throw new UserError(
+              "--%s is about float16 training, and this run trains in %s; drop it, or take --torch_dtype float16."
+                  .formatted(name, WeightTransfer.fileDtype(dtype).torchName()));
+        }
+      }
     }
     return dtype;
   }

@@ -14,7 +14,8 @@ import java.util.OptionalDouble;
 /**
  * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the
  * sum over the window's target tokens divided by their number, the gradient norm that of the last
- * step.
+ * step. A loss that is not finite counts in no sum, and a step that was skipped has no gradient
+ * norm.
  */
 final class RunReporter implements TrainingObserver {
   private static final double GIB = 1L << 30;
@@ -29,6 +30,7 @@ final class RunReporter implements TrainingObserver {
   private long stepsHere;
   private double windowLoss;
   private long windowTargets;
+  private long windowSkipped;
   private long windowTokens;
   private long windowSteps;
   private double windowSeconds;
@@ -54,13 +56,20 @@ final class RunReporter implements TrainingObserver {
 
   /** What a checkpoint keeps, so that the row that spans a resume shows the same loss. */
   Map<String, Double> windowSums() {
-    return Map.of("window_loss", windowLoss, "window_targets", (double) windowTargets);
+    return Map.of(
+        "window_loss",
+        windowLoss,
+        "window_targets",
+        (double) windowTargets,
+        "window_skipped",
+        (double) windowSkipped);
   }
 
   /** Continues a window that a checkpoint broke off. */
   void restoreWindow(Map<String, Double> sums) {
     windowLoss = sums.getOrDefault("window_loss", 0.0);
     windowTargets = Math.round(sums.getOrDefault("window_targets", 0.0));
+    windowSkipped = Math.round(sums.getOrDefault("window_skipped", 0.0));
   }
 
   @Override
@@ -72,8 +81,11 @@ final class RunReporter implements TrainingObserver {
   public void onStep(
       Progress progress, StepResult result, double nextLearningRate, double seconds) {
     stepsHere++;
-    windowLoss += result.lossSum();
-    windowTargets += result.targetTokens();
+    if (Double.isFinite(result.lossSum())) {
+      windowLoss += result.lossSum();
+      windowTargets += result.targetTokens();
+    }
+    windowSkipped += result.skipped() ? 1 : 0;
     windowTokens += result.tokens();
     windowSteps++;
     windowSeconds += seconds;
@@ -84,6 +96,7 @@ final class RunReporter implements TrainingObserver {
       write(iteration, row(progress, result, nextLearningRate));
       windowLoss = 0;
       windowTargets = 0;
+      windowSkipped = 0;
       windowTokens = 0;
       windowSteps = 0;
       windowSeconds = 0;
@@ -95,9 +108,19 @@ final class RunReporter implements TrainingObserver {
     double elapsed = (System.nanoTime() - start) * 1e-9;
     long left = settings.trainIterations() - progress.iteration();
     Map<String, Object> row = new LinkedHashMap<>();
-    row.put("loss", windowLoss / Math.max(windowTargets, 1));
-    row.put("grad_norm", result.gradientNorm());
+    if (windowTargets > 0 || Double.isFinite(result.lossSum())) {
+      row.put("loss", windowLoss / Math.max(windowTargets, 1));
+    }
+    if (!result.skipped()) {
+      row.put("grad_norm", result.gradientNorm());
+    }
     row.put("learning_rate", learningRate);
+    result
+        .lossScale()
+        .ifPresent(scale -> {
+          row.put("loss_scale", scale);
+          row.put("skipped_iterations", windowSkipped);
+        });
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
     row.put("elapsed_time", duration(elapsed));
     row.put("remaining_time", duration(elapsed / Math.max(stepsHere, 1) * left));

@@ -8,11 +8,14 @@ import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
+import io.panatron.runtime.optim.DynamicLossScale;
+import io.panatron.runtime.optim.FixedLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /**
  * One optimizer step: forward and backward over the micro-batches of a global batch, the gradient
@@ -30,6 +33,7 @@ public final class TrainStep {
   private final Optimizer optimizer;
   private final boolean perTokenLoss;
   private final boolean checkMemory;
+  private double lossScale = 1;
   private long forwardNanos;
   private long backwardNanos;
 
@@ -54,11 +58,15 @@ public final class TrainStep {
   /**
    * Runs iteration {@code iteration} (from 1) at {@code learningRate}.
    *
+   * <p>Where a dynamic loss scale makes gradients overflow, or a float16 activation makes the loss
+   * do so, the step is skipped: no parameter and no moment changes.
+   *
    * @throws NonFiniteLossException before any parameter changed
    */
   public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
     forwardNanos = 0;
     backwardNanos = 0;
+    lossScale = optimizer.lossScaler().scale();
     optimizer.zeroGradients();
     double lossSum = 0;
     long targets = 0;
@@ -72,17 +80,49 @@ public final class TrainStep {
     lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
     targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
-    double scale = perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0;
-    double norm;
+    double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
+    double norm = gradientNorm(iteration, lossSum, scale);
+    boolean skipped = Double.isNaN(norm);
+    if (!skipped) {
+      optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
+    }
+    StepResult.Times times =
+        new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
+    return new StepResult(
+        lossSum, targets, tokens, norm, learningRate, skipped, nextLossScale(), times);
+  }
+
+  /**
+   * The norm of the gradients without their loss scale, which moves by what is seen here.
+   *
+   * @return NaN where the step is to be skipped, since a dynamic loss scale was too large
+   * @throws NonFiniteLossException where a gradient is not finite and no smaller scale would help
+   */
+  private double gradientNorm(long iteration, double lossSum, double scale) {
+    if (optimizer.lossScaler() instanceof DynamicLossScale dynamic) {
+      double norm = Double.isFinite(lossSum) ? optimizer.gradientNormOrNan(scale) : Double.NaN;
+      dynamic.update(Double.isNaN(norm));
+      if (dynamic.isHopeless()) {
+        throw new NonFiniteLossException(
+            where(iteration)
+                + "the loss or a gradient has not been finite for many iterations, although the loss"
+                + " scale is at its least, "
+                + dynamic.scale()
+                + ADVICE);
+      }
+      return norm;
+    }
     try {
-      norm = optimizer.gradientNorm(scale);
+      return optimizer.gradientNorm(scale);
     } catch (NonFiniteGradientException e) {
       throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
     }
-    optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
-    StepResult.Times times =
-        new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
-    return new StepResult(lossSum, targets, tokens, norm, learningRate, times);
+  }
+
+  private OptionalDouble nextLossScale() {
+    return FixedLossScale.NONE.equals(optimizer.lossScaler())
+        ? OptionalDouble.empty()
+        : OptionalDouble.of(optimizer.lossScaler().scale());
   }
 
   private double forwardBackward(long iteration, int index, int count, MicroBatch batch) {
@@ -121,11 +161,12 @@ public final class TrainStep {
   }
 
   /**
-   * What backward multiplies each token's loss with; the division by all targets comes with the
-   * update.
+   * What backward multiplies each token's loss with, the loss scale included; the division by all
+   * targets and by the scale comes with the update.
    */
   private double[] lossGradients(MicroBatch batch, int count) {
     double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
+    scale *= lossScale;
     float[] weights = batch.lossWeights();
     double[] gradients = new double[weights.length];
     for (int t = 0; t < weights.length; t++) {
@@ -141,7 +182,7 @@ public final class TrainStep {
       if (batch.labels()[t] < 0) {
         continue;
       }
-      if (!Double.isFinite(losses[t])) {
+      if (!Double.isFinite(losses[t]) && !optimizer.lossScaler().isDynamic()) {
         throw new NonFiniteLossException(
             where(iteration)
                 + "the loss of token "

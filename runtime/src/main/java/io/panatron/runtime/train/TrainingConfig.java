@@ -12,6 +12,7 @@ import io.panatron.runtime.data.Reading;
 import io.panatron.runtime.data.Streaming;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
+import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.OptimizerSettings;
 import java.nio.file.Path;
 import java.util.OptionalLong;
@@ -210,7 +211,14 @@ public record TrainingConfig(
         a.number("adam_beta1"),
         a.number("adam_beta2"),
         a.number("adam_eps"),
-        a.number("sgd_momentum"));
+        a.number("sgd_momentum"),
+        new OptimizerSettings.LossScale(
+            null,
+            new DynamicLossScale.Settings(
+                a.number("initial_loss_scale"),
+                a.number("min_loss_scale"),
+                a.integer("loss_scale_window"),
+                a.integer("hysteresis"))));
   }
 
   private static Checkpoints checkpoints(ParsedArguments a) {

@@ -38,7 +38,20 @@ final class BadParameters {
             "cuda",
             "--device cuda",
             "what works is auto, cpu"),
-        set("float16 arithmetic", "fp16", true, "--fp16"),
+        set(
+            "a loss scale without float16",
+            "initial_loss_scale",
+            1024,
+            "--initial_loss_scale",
+            "trains in float32",
+            "--torch_dtype float16"),
+        set(
+            "a least loss scale above the first",
+            "min_loss_scale",
+            "1e12",
+            "--initial_loss_scale",
+            "--min_loss_scale 1.0E12",
+            "change one"),
         set("a shard size that is none", "max_shard_size", "huge", "--max_shard_size", "huge"),
         set("an unknown loss mask", "loss_scale", "some", "--loss_scale", "some"),
         set(
