@@ -31,12 +31,15 @@ public interface Backend extends AutoCloseable {
   /** Sets every element of a floating tensor. */
   void fill(Tensor x, double value);
 
-  /** {@code to = from}, converting between F64, F32, BF16 and F16, rounding to nearest even. */
+  /**
+   * {@code to = from}, converting between floating dtypes, rounding to nearest even; what is too
+   * large becomes infinite, or 448 in F8_E4M3.
+   */
   void copy(Tensor from, Tensor to);
 
   /**
    * {@code into += x}; same element count; {@code into} has the dtype of {@code x} or its
-   * accumulator.
+   * accumulator, or is BF16 where {@code x} is F32.
    */
   void add(Tensor x, Tensor into);
 
@@ -271,6 +274,22 @@ public interface Backend extends AutoCloseable {
       Tensor gradient,
       Tensor firstMoment,
       Tensor secondMoment,
+      @Nullable Tensor model);
+
+  /**
+   * {@link #adamW} on state in narrower storage: widened to F32, updated, stored again. New scales
+   * follow from the updated numbers.
+   *
+   * <p>All of equal element count. parameter: F32, F16 or I16; moments: F32, BF16, F16 or F8_E4M3;
+   * gradient: F32 or BF16; {@code model} receives the updated parameter rounded to its dtype, and
+   * is read where the parameter is I16. Source: Transformer Engine, {@code fused_adam.py}.
+   */
+  void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
       @Nullable Tensor model);
 
   /** One SGD update in one pass; arguments as {@link #adamW}. */

@@ -10,6 +10,8 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.StoredShapes;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostDevice;
 import java.nio.file.Path;
@@ -39,6 +41,7 @@ public final class CpuBackend implements Backend {
   private final CpuSwiglu swiglu;
   private final CpuLinearCrossEntropy crossEntropy;
   private final CpuOptimizer optimizer;
+  private final CpuStoredAdamW storedAdamW;
 
   /**
    * Starts the workers and loads oneDNN.
@@ -66,6 +69,7 @@ public final class CpuBackend implements Backend {
     swiglu = new CpuSwiglu(workers.pool());
     crossEntropy = new CpuLinearCrossEntropy(workers);
     optimizer = new CpuOptimizer(workers.pool());
+    storedAdamW = new CpuStoredAdamW(workers.pool());
   }
 
   /** The same, with its vector loops compiled beside what the caller does next. */
@@ -320,6 +324,18 @@ public final class CpuBackend implements Backend {
       @Nullable Tensor model) {
     shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
     optimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
+      @Nullable Tensor model) {
+    StoredShapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    storedAdamW.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
   }
 
   @Override

@@ -96,7 +96,7 @@ final class MatmulEngine implements AutoCloseable {
       case F32 -> true;
       case BF16 -> bf16.used;
       case F16 -> f16.used;
-      case F64, I32 -> false;
+      case F64, F8_E4M3, I16, I32 -> false;
     };
   }
 
@@ -250,7 +250,8 @@ final class MatmulEngine implements AutoCloseable {
             case F32 -> ElementType.F32;
             case BF16 -> ElementType.BF16;
             case F16 -> ElementType.F16;
-            case F64, I32 -> throw new IllegalArgumentException("no products of " + inputs);
+            case F64, F8_E4M3, I16, I32 ->
+                throw new IllegalArgumentException("no products of " + inputs);
           };
       Matrix left =
           transposeA

@@ -18,14 +18,15 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Carries rows of F32, BF16 or F16 between tensors and {@code float[]}, where the kernels compute.
+ * Carries rows of F32, BF16, F16 or F8_E4M3 between tensors and {@code float[]}, where the kernels
+ * compute.
  *
  * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through
  * the L1 cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs
  * much more, since the compiler then keeps vectors in heap objects.
  *
- * <p>A read is exact; a write of BF16 or F16 rounds to nearest even, overflows to infinity and
- * keeps NaN a NaN.
+ * <p>A read is exact; a write of BF16 or F16 rounds to nearest even, overflows to infinity (in
+ * F8_E4M3 to 448) and keeps NaN a NaN.
  */
 final class RowAccess {
   /** As many 16-bit elements as {@link VectorMath#FLOATS} has lanes. */
@@ -38,7 +39,10 @@ final class RowAccess {
 
   /** Whether rows of this dtype can be read and written here. */
   static boolean reads(DType dtype) {
-    return dtype == DType.F32 || dtype == DType.BF16 || dtype == DType.F16;
+    return switch (dtype) {
+      case F32, BF16, F16, F8_E4M3 -> true;
+      case F64, I16, I32 -> false;
+    };
   }
 
   /** The least multiple of the vector length that is not below {@code n}. */
@@ -59,8 +63,10 @@ final class RowAccess {
       MemorySegment.copy(from, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, to, start, n);
     } else if (dtype == DType.BF16) {
       readBf16(from, offset, to, start, n);
-    } else {
+    } else if (dtype == DType.F16) {
       Float16Rows.read(from, offset, to, start, n);
+    } else {
+      Float8Rows.read(from, offset, to, start, n);
     }
     int end = start + padded(n);
     if (end > start + n) {
@@ -79,8 +85,10 @@ final class RowAccess {
       MemorySegment.copy(from, start, to, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, n);
     } else if (dtype == DType.BF16) {
       writeBf16(from, start, to, offset, n);
-    } else {
+    } else if (dtype == DType.F16) {
       Float16Rows.write(from, start, to, offset, n);
+    } else {
+      Float8Rows.write(from, start, to, offset, n);
     }
   }
 

@@ -10,6 +10,8 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.StoredShapes;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostDevice;
 import java.util.EnumSet;
@@ -268,6 +270,18 @@ public final class ReferenceBackend implements Backend {
       @Nullable Tensor model) {
     shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
     ReferenceOptimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
+      @Nullable Tensor model) {
+    StoredShapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    ReferenceStoredAdamW.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
   }
 
   @Override

@@ -50,9 +50,11 @@ public record LinearCrossEntropy(
       Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses) {
     Tensor losses = allocateRows(tape, "losses", x);
     Tensor dx = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dHead = head.beginGradient(tape);
     tape.backend()
         .linearCrossEntropyForwardBackward(
-            tape.scope(), x, head.value(), labels, dLosses, losses, dx, head.trainedGradient());
+            tape.scope(), x, head.value(), labels, dLosses, losses, dx, dHead);
+    head.endGradient(tape, dHead);
     tape.release(x);
     tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
     return losses;
@@ -73,16 +75,11 @@ public record LinearCrossEntropy(
     }
     Tensor dLosses = tape.takeGradient(losses);
     Tensor gradient = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dHead = head.beginGradient(tape);
     tape.backend()
         .linearCrossEntropyBackward(
-            tape.scope(),
-            x,
-            head.value(),
-            labels,
-            logSumExp,
-            dLosses,
-            gradient,
-            head.trainedGradient());
+            tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
+    head.endGradient(tape, dHead);
     tape.release(dLosses);
     tape.release(logSumExp);
     tape.release(x);

@@ -69,11 +69,6 @@ public final class DynamicLossScale implements LossScaler {
     return scale;
   }
 
-  @Override
-  public boolean isDynamic() {
-    return true;
-  }
-
   /** Moves the scale after a step. */
   public void update(boolean overflow) {
     if (overflow) {

@@ -4,13 +4,18 @@ package io.panatron.runtime.optim;
  * The factor on the loss that keeps the gradients of float16 activations from vanishing; the update
  * divides by it again.
  */
-public sealed interface LossScaler permits FixedLossScale, DynamicLossScale {
+public sealed interface LossScaler permits DynamicLossScale, LossScaler.None {
+  /** What float32 and bfloat16, with their eight bits of exponent, need: a factor of 1. */
+  LossScaler NONE = new None();
+
   /** The factor of the next backward pass. */
   double scale();
 
-  /**
-   * Whether an overflow of the gradients is a sign to this scaler, so that the step is skipped;
-   * otherwise it is an error.
-   */
-  boolean isDynamic();
+  /** No scaling: gradients that are not finite are an error. */
+  record None() implements LossScaler {
+    @Override
+    public double scale() {
+      return 1;
+    }
+  }
 }

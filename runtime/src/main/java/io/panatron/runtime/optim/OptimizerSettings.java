@@ -2,7 +2,6 @@ package io.panatron.runtime.optim;
 
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
-import org.jspecify.annotations.Nullable;
 
 /**
  * How parameters are updated.
@@ -12,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param epsilon of Adam's denominator
  * @param momentum of SGD
  * @param lossScale of float16 training
+ * @param stateDTypes in which dtypes state is stored
  */
 public record OptimizerSettings(
     Kind kind,
@@ -21,7 +21,8 @@ public record OptimizerSettings(
     double beta2,
     double epsilon,
     double momentum,
-    LossScale lossScale) {
+    DynamicLossScale.Settings lossScale,
+    StateDTypes stateDTypes) {
 
   /** The update rules. */
   public enum Kind {
@@ -29,18 +30,7 @@ public record OptimizerSettings(
     SGD
   }
 
-  /**
-   * How the loss of float16 training is scaled.
-   *
-   * @param fixed a scale that stays, or null for a dynamic one
-   * @param dynamic how a dynamic one moves
-   */
-  public record LossScale(@Nullable Double fixed, DynamicLossScale.Settings dynamic) {
-    /** Dynamic, as Megatron does by default. */
-    public static final LossScale DEFAULT = new LossScale(null, DynamicLossScale.Settings.DEFAULT);
-  }
-
-  /** With a loss scale as by default. */
+  /** With a loss scale and dtypes of state as by default. */
   public OptimizerSettings(
       Kind kind,
       double weightDecay,
@@ -49,7 +39,16 @@ public record OptimizerSettings(
       double beta2,
       double epsilon,
       double momentum) {
-    this(kind, weightDecay, clipGrad, beta1, beta2, epsilon, momentum, LossScale.DEFAULT);
+    this(
+        kind,
+        weightDecay,
+        clipGrad,
+        beta1,
+        beta2,
+        epsilon,
+        momentum,
+        DynamicLossScale.Settings.DEFAULT,
+        StateDTypes.DEFAULT);
   }
 
   public OptimizerSettings {
@@ -63,11 +62,7 @@ public record OptimizerSettings(
 
   /** A scaler for training in this dtype; only float16 needs a scale other than 1. */
   LossScaler lossScaler(DType compute) {
-    if (compute != DType.F16) {
-      return FixedLossScale.NONE;
-    }
-    Double fixed = lossScale.fixed();
-    return fixed == null ? new DynamicLossScale(lossScale.dynamic()) : new FixedLossScale(fixed);
+    return compute == DType.F16 ? new DynamicLossScale(lossScale) : LossScaler.NONE;
   }
 
   private static void requireRange(String name, double value, double least, double most) {

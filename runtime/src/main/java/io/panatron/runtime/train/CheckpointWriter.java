@@ -9,6 +9,7 @@ import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.optim.DynamicLossScale;
+import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -70,9 +71,15 @@ final class CheckpointWriter implements CheckpointSink {
     List<TensorSource> main = new ArrayList<>();
     List<TensorSource> moments = new ArrayList<>();
     if (settings.saveOptimizer()) {
-      if (optimizer.mainParameters() != values) {
+      FlatState narrow = optimizer.narrowParameters();
+      if (narrow != null) {
+        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
+      } else if (optimizer.mainParameters() != values) {
         main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
       }
+      new TreeMap<>(optimizer.narrowMoments())
+          .forEach((name, state) ->
+              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
       new TreeMap<>(optimizer.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
@@ -88,6 +95,14 @@ final class CheckpointWriter implements CheckpointSink {
   /** The newest checkpoint of this run; null before the first. */
   @Nullable Path lastFolder() {
     return lastFolder;
+  }
+
+  /**
+   * Under which name the scales of a state are saved; it has the dtype, since the scales are of use
+   * to that alone.
+   */
+  static String scalesName(FlatState state) {
+    return state.name() + ".scales." + state.values().dtype();
   }
 
   private TrainerState state(Progress progress) {

@@ -9,6 +9,7 @@ import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.optim.DynamicLossScale;
+import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
@@ -134,6 +135,11 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
           optimizer.adoptModelValues();
           return;
         }
+        FlatState narrow = optimizer.narrowParameters();
+        if (narrow != null) {
+          load(file, "", narrow);
+          return;
+        }
         Tensor main = optimizer.mainParameters();
         transfer.load(file.tensors(), "", model.store(), main, scratch);
         optimizer.publishMainParameters();
@@ -154,7 +160,13 @@ record ResumeState(Progress progress, Map<String, Double> windowSums) {
             .moments()
             .forEach((name, flat) ->
                 transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+        optimizer.narrowMoments().forEach((name, state) -> load(file, name + ".", state));
       }
+    }
+
+    private void load(SafetensorsFile file, String prefix, FlatState state) {
+      String scales = CheckpointWriter.scalesName(state);
+      transfer.load(file.tensors(), prefix, state, file.tensors().get(scales));
     }
   }
 }

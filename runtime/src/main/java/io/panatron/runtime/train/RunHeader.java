@@ -58,8 +58,7 @@ final class RunHeader {
             batches.microBatchSize(),
             config.data().paddingFree() ? "packed without padding" : "padded"));
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
-    MemoryPlan plan =
-        MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());
+    MemoryPlan plan = MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));

@@ -58,6 +58,7 @@ record RunInputs(
         config.arguments().textOrNull("window_attn_skip_freq"),
         model);
     DType dtype = dtype(config.arguments(), model, backend);
+    config.optimizer().stateDTypes().requireFor(dtype);
     ModelFolderFiles files = ModelFolderFiles.read(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     DataPipeline data = null;

@@ -9,7 +9,6 @@ import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
-import io.panatron.runtime.optim.FixedLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
@@ -120,9 +119,9 @@ public final class TrainStep {
   }
 
   private OptionalDouble nextLossScale() {
-    return FixedLossScale.NONE.equals(optimizer.lossScaler())
-        ? OptionalDouble.empty()
-        : OptionalDouble.of(optimizer.lossScaler().scale());
+    return optimizer.lossScaler() instanceof DynamicLossScale dynamic
+        ? OptionalDouble.of(dynamic.scale())
+        : OptionalDouble.empty();
   }
 
   private double forwardBackward(long iteration, int index, int count, MicroBatch batch) {
@@ -182,7 +181,7 @@ public final class TrainStep {
       if (batch.labels()[t] < 0) {
         continue;
       }
-      if (!Double.isFinite(losses[t]) && !optimizer.lossScaler().isDynamic()) {
+      if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
         throw new NonFiniteLossException(
             where(iteration)
                 + "the loss of token "

@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.DType;
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSource;
@@ -14,6 +15,7 @@ import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.StateDTypes;
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -212,13 +214,31 @@ public record TrainingConfig(
         a.number("adam_beta2"),
         a.number("adam_eps"),
         a.number("sgd_momentum"),
-        new OptimizerSettings.LossScale(
-            null,
-            new DynamicLossScale.Settings(
-                a.number("initial_loss_scale"),
-                a.number("min_loss_scale"),
-                a.integer("loss_scale_window"),
-                a.integer("hysteresis"))));
+        new DynamicLossScale.Settings(
+            a.number("initial_loss_scale"),
+            a.number("min_loss_scale"),
+            a.integer("loss_scale_window"),
+            a.integer("hysteresis")),
+        stateDTypes(a));
+  }
+
+  private static StateDTypes stateDTypes(ParsedArguments a) {
+    return new StateDTypes(
+        a.flag("use_precision_aware_optimizer"),
+        stateDType(a.text("main_grads_dtype")),
+        stateDType(a.text("main_params_dtype")),
+        stateDType(a.text("exp_avg_dtype")),
+        stateDType(a.text("exp_avg_sq_dtype")));
+  }
+
+  private static DType stateDType(String choice) {
+    return switch (choice) {
+      case "fp32" -> DType.F32;
+      case "fp16" -> DType.F16;
+      case "bf16" -> DType.BF16;
+      case "fp8" -> DType.F8_E4M3;
+      default -> throw new IllegalArgumentException("no dtype of optimizer state: " + choice);
+    };
   }
 
   private static Checkpoints checkpoints(ParsedArguments a) {

@@ -157,7 +157,12 @@ public final class TrainingSession {
 
   private LoadedModel.Options modelOptions(RunInputs inputs) {
     return new LoadedModel.Options(
-        inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory());
+        inputs.dtype(),
+        true,
+        inputs.positions(),
+        config.seed(),
+        config.checkMemory(),
+        config.optimizer().stateDTypes().gradients(inputs.dtype()));
   }
 
   private TrainerSettings settings(RunInputs inputs) {

@@ -39,6 +39,27 @@ final class BadParameters {
             "--device cuda",
             "what works is auto, cpu"),
         set(
+            "narrow state of a plain optimizer",
+            "exp_avg_dtype",
+            "fp8",
+            "--exp_avg_dtype fp8",
+            "--use_precision_aware_optimizer true"),
+        BadInput.of(
+            "narrow state of another optimizer",
+            folder ->
+                BadInput.good(folder)
+                    .with("use_precision_aware_optimizer", true)
+                    .with("optimizer", "sgd"),
+            "--use_precision_aware_optimizer true is for --optimizer adam, not sgd"),
+        BadInput.of(
+            "main parameters of a model that has none",
+            folder ->
+                BadInput.good(folder)
+                    .with("use_precision_aware_optimizer", true)
+                    .with("main_params_dtype", "fp16"),
+            "--main_params_dtype fp16",
+            "float32 model"),
+        set(
             "a loss scale without float16",
             "initial_loss_scale",
             1024,

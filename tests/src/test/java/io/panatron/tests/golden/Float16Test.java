@@ -20,6 +20,7 @@ import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.LearningRateSchedule;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.StateDTypes;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
 import io.panatron.runtime.train.StepResult;
@@ -77,13 +78,12 @@ class Float16Test {
         0.95,
         1e-8,
         0.9,
-        new OptimizerSettings.LossScale(
-            null,
-            new DynamicLossScale.Settings(
+        new DynamicLossScale.Settings(
                 scaling.get("initial_loss_scale").asDouble(),
                 scaling.get("min_loss_scale").asDouble(),
                 scaling.get("loss_scale_window").asInt(),
-                scaling.get("hysteresis").asInt())));
+                scaling.get("hysteresis").asInt()),
+        StateDTypes.DEFAULT);
   }
 
   private void compareSteps(TrainStep step) {

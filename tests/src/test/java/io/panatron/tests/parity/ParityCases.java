@@ -27,7 +27,8 @@ final class ParityCases {
             AttentionParity.cases(dtype),
             SwigluParity.cases(dtype),
             LinearCrossEntropyParity.cases(dtype),
-            OptimizerParity.cases(dtype))
+            OptimizerParity.cases(dtype),
+            StoredAdamWParity.cases(dtype))
         .flatMap(List::stream)
         .toList();
   }
