@@ -5,6 +5,7 @@ import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.module.ModuleFinder;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,7 +58,8 @@ final class SelfLaunch {
         throw new IOException("the process runs " + executable);
       }
       Posix.replaceProgram(
-          executable, withOptions(Files.readAllBytes(COMMAND_LINE), System.getenv()));
+          executable,
+          withOptions(Files.readAllBytes(COMMAND_LINE), System.getenv(), archiveOptions(jar())));
     } catch (IOException e) {
       throw new UserError(
           "The process could not start over with the Vector API ("
@@ -76,9 +78,11 @@ final class SelfLaunch {
    * @param commandLine the arguments from {@code argv[0]} on, each closed by a zero byte, as the
    *     kernel reports them
    * @param environment whose variables may hold further options of the user
+   * @param further options beside those of {@code java.options}
    * @throws IOException if the options are there already, so that starting over would never end
    */
-  static List<byte[]> withOptions(byte[] commandLine, Map<String, String> environment)
+  static List<byte[]> withOptions(
+      byte[] commandLine, Map<String, String> environment, List<String> further)
       throws IOException {
     List<byte[]> arguments = new ArrayList<>();
     int start = 0;
@@ -91,15 +95,37 @@ final class SelfLaunch {
     if (arguments.isEmpty()) {
       throw new IOException("its command line is hidden");
     }
-    List<String> options = options();
+    List<String> options = new ArrayList<>(options());
     if (arguments.size() > 1 && text(arguments.get(1)).equals(options.getFirst())) {
       throw new IOException("the module is missing although the option is given");
     }
     if (choosesCollector(arguments, environment)) {
-      options = options.stream().filter(option -> !option.matches(COLLECTOR)).toList();
+      options.removeIf(option -> option.matches(COLLECTOR));
     }
+    options.addAll(further);
     arguments.addAll(1, options.stream().map(o -> o.getBytes(StandardCharsets.US_ASCII)).toList());
     return arguments;
+  }
+
+  /**
+   * What lets the Java machine take its classes from the archive that the launcher left beside the
+   * jar; nothing where there is none, or an older one.
+   */
+  static List<String> archiveOptions(Path jar) throws IOException {
+    Path archive = jar.resolveSibling("trainer.jsa");
+    if (!Files.exists(archive)
+        || Files.getLastModifiedTime(archive).compareTo(Files.getLastModifiedTime(jar)) <= 0) {
+      return List.of();
+    }
+    return List.of("-XX:SharedArchiveFile=" + archive, "-Xlog:cds*=off", "-Xlog:aot*=off");
+  }
+
+  private static Path jar() throws IOException {
+    try {
+      return Path.of(SelfLaunch.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    } catch (URISyntaxException e) {
+      throw new IOException("the jar's place is no path", e);
+    }
   }
 
   /** The lines of {@code java.options}; the first adds the Vector API. */

@@ -7,7 +7,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -16,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 @NullMarked
 @Timeout(value = 60, unit = TimeUnit.SECONDS)
@@ -24,6 +27,8 @@ class SelfLaunchTest {
   private static final int ENDED_BY_SIGTERM = 128 + 15;
 
   private static final int ENDED_BY_SIGKILL = 128 + 9;
+
+  private static final List<String> FURTHER = List.of("-XX:SharedArchiveFile=a.jsa");
 
   @Test
   void aPlainJavaCommandGetsTheVectorApiInTheSameProcess() throws Exception {
@@ -77,7 +82,7 @@ class SelfLaunchTest {
 
     assertThat(arguments)
         .startsWith("java", "--add-modules=jdk.incubator.vector", "-XX:+UseSerialGC")
-        .endsWith("-jar", "trainer.jar", "--name", "");
+        .endsWith("-XX:SharedArchiveFile=a.jsa", "-jar", "trainer.jar", "--name", "");
   }
 
   @Test
@@ -92,6 +97,20 @@ class SelfLaunchTest {
   }
 
   @Test
+  void anArchiveOfClassesIsUsedWhereItIsYoungerThanTheJar(@TempDir Path folder) throws Exception {
+    Path jar = Files.createFile(folder.resolve("trainer.jar"));
+    assertThat(SelfLaunch.archiveOptions(jar)).isEmpty();
+
+    Path archive = Files.createFile(folder.resolve("trainer.jsa"));
+    Files.setLastModifiedTime(jar, FileTime.fromMillis(1_000));
+    Files.setLastModifiedTime(archive, FileTime.fromMillis(2_000));
+    assertThat(SelfLaunch.archiveOptions(jar)).contains("-XX:SharedArchiveFile=" + archive);
+
+    Files.setLastModifiedTime(jar, FileTime.fromMillis(3_000));
+    assertThat(SelfLaunch.archiveOptions(jar)).isEmpty();
+  }
+
+  @Test
   void startingOverTwiceIsRefused() {
     assertThatThrownBy(
             () -> withOptions("java\0--add-modules=jdk.incubator.vector\0-jar\0a.jar\0", Map.of()))
@@ -101,7 +120,7 @@ class SelfLaunchTest {
 
   private static List<String> withOptions(String commandLine, Map<String, String> environment)
       throws IOException {
-    return SelfLaunch.withOptions(commandLine.getBytes(UTF_8), environment).stream()
+    return SelfLaunch.withOptions(commandLine.getBytes(UTF_8), environment, FURTHER).stream()
         .map(argument -> new String(argument, UTF_8))
         .toList();
   }

@@ -3,18 +3,29 @@ package io.panatron.runtime.observe;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.time.Instant;
 
 /** What the system says of this process. */
 public final class ProcessFigures {
+  /** Of the clock in /proc, on every architecture that runs Java 25. */
+  private static final double TICKS_PER_SECOND = 100;
+
   private ProcessFigures() {}
 
-  /** Wall time since the process was started, the virtual machine's own start included. */
-  public static double secondsSinceStart() {
-    Instant now = Instant.now();
-    Instant start = ProcessHandle.current().info().startInstant().orElse(now);
-    return Duration.between(start, now).toNanos() * 1e-9;
+  /**
+   * Wall time since the process was started, the virtual machine's own start included, to 0.02 s.
+   *
+   * <p>From the kernel's two counts since boot: {@link ProcessHandle} adds the start to a time of
+   * boot that is cut to whole seconds.
+   *
+   * @throws IOException if the system does not tell
+   */
+  public static double secondsSinceStart() throws IOException {
+    String uptime = Files.readString(Path.of("/proc/uptime"));
+    String status = Files.readString(Path.of("/proc/self/stat"));
+    // The name of the program, in parentheses, may hold blanks; the start is the 20th after it.
+    String[] fields = status.substring(status.lastIndexOf(')') + 2).split(" ", -1);
+    double start = Long.parseLong(fields[19]) / TICKS_PER_SECOND;
+    return Double.parseDouble(uptime.substring(0, uptime.indexOf(' '))) - start;
   }
 
   /**
