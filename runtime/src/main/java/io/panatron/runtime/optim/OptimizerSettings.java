@@ -62,7 +62,7 @@ public record OptimizerSettings(
 
   /** A scaler for training in this dtype; only float16 needs a scale other than 1. */
   LossScaler lossScaler(DType compute) {
-    return compute == DType.F16 ? new DynamicLossScale(lossScale) : LossScaler.NONE;
+    return compute == DType.F16 ? new DynamicLossScale(lossScale) : new NoLossScale();
   }
 
   private static void requireRange(String name, double value, double least, double most) {

@@ -72,7 +72,7 @@ class DynamicLossScaleTest {
     OptimizerSettings settings =
         new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0, 1, 0.9, 0.95, 1e-8, 0);
     assertThat(settings.lossScaler(DType.F16).scale()).isEqualTo(0x1p32);
-    assertThat(settings.lossScaler(DType.BF16)).isEqualTo(LossScaler.NONE);
+    assertThat(settings.lossScaler(DType.BF16)).isEqualTo(new NoLossScale());
     assertThat(settings.lossScaler(DType.F32).scale()).isEqualTo(1);
   }
 
