@@ -47,7 +47,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--dtype",
       defaultValue = "float32",
-      description = "float32 or bfloat16; main parameters and gradients are always float32.")
+      description =
+          "float32, bfloat16 or float16; main parameters and gradients are always float32.")
   String dtype = "float32";
 
   @Option(names = "--hidden_dropout", defaultValue = "0", description = "As for sft.")
@@ -142,7 +143,9 @@ final class BenchCommand implements Callable<Integer> {
     return switch (name) {
       case "float32" -> DType.F32;
       case "bfloat16" -> DType.BF16;
-      default -> throw new UserError("--dtype " + name + " is unknown; use float32 or bfloat16.");
+      case "float16" -> DType.F16;
+      default ->
+          throw new UserError("--dtype " + name + " is unknown; use float32, bfloat16 or float16.");
     };
   }
 

@@ -22,7 +22,7 @@ final class DeviceOptions {
   @Option(
       names = "--torch_dtype",
       paramLabel = "DTYPE",
-      description = "float32 or bfloat16; default: what config.json says.")
+      description = "float32, bfloat16 or float16; default: what config.json says.")
   private @Nullable String torchDtype;
 
   RankContext open() {
@@ -39,12 +39,13 @@ final class DeviceOptions {
     return switch (chosen) {
       case "float32" -> DType.F32;
       case "bfloat16" -> DType.BF16;
+      case "float16" -> DType.F16;
       default ->
           throw new UserError(
               (torchDtype == null
                       ? "config.json of the model names %s, in which this device cannot compute;"
-                          + " choose --torch_dtype bfloat16 or --torch_dtype float32."
-                      : "--torch_dtype cannot be '%s': choose float32 or bfloat16.")
+                          + " choose --torch_dtype bfloat16, float16 or float32."
+                      : "--torch_dtype cannot be '%s': choose float32, bfloat16 or float16.")
                   .formatted(chosen));
     };
   }

@@ -223,6 +223,15 @@ public final class AccountingBackend implements Backend {
       @Nullable Tensor model) {}
 
   @Override
+  public void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
+      @Nullable Tensor model) {}
+
+  @Override
   public void sgd(
       SgdStep step, Tensor parameter, Tensor gradient, Tensor momentum, @Nullable Tensor model) {}
 

@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Dtypes</b>: activations and parameters share one compute dtype {@code C}; {@code A} is its
  * {@link DType#accumulator()}: row statistics, losses, and all parameter gradients are {@code A}.
- * The reference backend takes F64 and F32; the cpu backend takes F32 and BF16.
+ * The reference backend takes F64, F32, BF16 and F16; the cpu backend takes the last three.
  *
  * <p><b>Writes</b>: outputs and activation gradients are overwritten, parameter gradients ({@code
  * d...Weight}, {@code dBias}, {@code dTable}) are accumulated into. Outputs may not alias inputs
@@ -31,12 +31,15 @@ public interface Backend extends AutoCloseable {
   /** Sets every element of a floating tensor. */
   void fill(Tensor x, double value);
 
-  /** {@code to = from}, converting between F64, F32, BF16 and F16, rounding to nearest even. */
+  /**
+   * {@code to = from}, converting between floating dtypes, rounding to nearest even; what is too
+   * large becomes infinite, or 448 in F8_E4M3.
+   */
   void copy(Tensor from, Tensor to);
 
   /**
    * {@code into += x}; same element count; {@code into} has the dtype of {@code x} or its
-   * accumulator.
+   * accumulator, or is BF16 where {@code x} is F32.
    */
   void add(Tensor x, Tensor into);
 
@@ -379,6 +382,22 @@ public interface Backend extends AutoCloseable {
       Tensor gradient,
       Tensor firstMoment,
       Tensor secondMoment,
+      @Nullable Tensor model);
+
+  /**
+   * {@link #adamW} on state in narrower storage: widened to F32, updated, stored again. New scales
+   * follow from the updated numbers.
+   *
+   * <p>All of equal element count. parameter: F32, F16 or I16; moments: F32, BF16, F16 or F8_E4M3;
+   * gradient: F32 or BF16; {@code model} receives the updated parameter rounded to its dtype, and
+   * is read where the parameter is I16. Source: Transformer Engine, {@code fused_adam.py}.
+   */
+  void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
       @Nullable Tensor model);
 
   /** One SGD update in one pass; arguments as {@link #adamW}. */

@@ -10,6 +10,13 @@ public enum DType {
   BF16(2),
   /** IEEE binary16. */
   F16(2),
+  /**
+   * One sign, four exponent and three fraction bits, no infinity: up to 448, for optimizer state
+   * with a scale.
+   */
+  F8_E4M3(1),
+  /** Signed 16-bit integers: what F32 numbers have beyond a BF16 model, for optimizer state. */
+  I16(2),
   /** Signed 32-bit integers: token ids, positions, labels. */
   I32(4);
 
@@ -25,7 +32,7 @@ public enum DType {
   }
 
   public boolean isFloating() {
-    return this != I32;
+    return this != I32 && this != I16;
   }
 
   /**

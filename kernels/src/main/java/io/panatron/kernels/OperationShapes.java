@@ -49,13 +49,14 @@ public final class OperationShapes {
 
   public void add(Tensor x, Tensor into) {
     floating("add", "x", x);
-    if (into.dtype() != x.dtype() && into.dtype() != x.dtype().accumulator()) {
+    boolean narrower = x.dtype() == DType.F32 && into.dtype() == DType.BF16;
+    if (into.dtype() != x.dtype() && into.dtype() != x.dtype().accumulator() && !narrower) {
       throw new IllegalArgumentException(
           "add: into is "
               + into
               + ", but x is "
               + x
-              + "; it must have that dtype or its accumulator");
+              + "; it must have that dtype or its accumulator, or be BF16 where x is F32");
     }
     sameCount("add", "x", x, "into", into);
   }

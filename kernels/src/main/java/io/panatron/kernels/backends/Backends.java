@@ -18,8 +18,8 @@ public final class Backends {
   }
 
   /**
-   * The CPU: F32 and BF16, oneDNN and vectors. Has its loops compiled on another thread for about a
-   * second from now on.
+   * The CPU: F32, BF16 and F16, oneDNN and vectors. Has its loops compiled on another thread for
+   * about a second from now on.
    *
    * @param threads how many threads work on an operation; at least 1
    * @param environment where to look up the user's cache folder, such as {@code System.getenv()}

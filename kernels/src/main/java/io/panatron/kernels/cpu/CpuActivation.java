@@ -32,7 +32,7 @@ final class CpuActivation {
   }
 
   void forward(Activation activation, Tensor x, Tensor y) {
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     long bytes = x.dtype().bytes();
     MemorySegment in = HostMemory.of(x);
     MemorySegment out = HostMemory.of(y);
@@ -46,16 +46,16 @@ final class CpuActivation {
           int count = pieces.length(piece);
           for (int first = 0; first < count; first += STRETCH) {
             int n = Math.min(STRETCH, count - first);
-            read(bf16, in, (start + first) * bytes, values, n);
+            read(dtype, in, (start + first) * bytes, values, n);
             exponentials(activation, values, exponential, n);
             forward(activation, values, exponential, n);
-            write(bf16, values, out, (start + first) * bytes, n);
+            write(dtype, values, out, (start + first) * bytes, n);
           }
         });
   }
 
   void backward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     long bytes = x.dtype().bytes();
     MemorySegment in = HostMemory.of(x);
     MemorySegment upstream = HostMemory.of(dy);
@@ -71,11 +71,11 @@ final class CpuActivation {
           int count = pieces.length(piece);
           for (int first = 0; first < count; first += STRETCH) {
             int n = Math.min(STRETCH, count - first);
-            read(bf16, in, (start + first) * bytes, values, n);
-            read(bf16, upstream, (start + first) * bytes, gradient, n);
+            read(dtype, in, (start + first) * bytes, values, n);
+            read(dtype, upstream, (start + first) * bytes, gradient, n);
             exponentials(activation, values, exponential, n);
             backward(activation, values, exponential, gradient, n);
-            write(bf16, gradient, out, (start + first) * bytes, n);
+            write(dtype, gradient, out, (start + first) * bytes, n);
           }
         });
   }

@@ -12,6 +12,8 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.StoredShapes;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostDevice;
 import java.nio.file.Path;
@@ -21,11 +23,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * The CPU: checks shapes and hands each operation to the class that holds its kernels.
  *
- * <p>Computes in F32 and BF16 with F32 sums. Matrix products are oneDNN's, everything else is
+ * <p>Computes in F32, BF16 and F16 with F32 sums. Matrix products are oneDNN's, everything else is
  * vectorised here; all of it runs on one pool of worker threads.
  */
 public final class CpuBackend implements Backend {
-  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F32, DType.BF16));
+  private final OperationShapes shapes =
+      new OperationShapes(EnumSet.of(DType.F32, DType.BF16, DType.F16));
   private final CpuWorkers workers;
   private final Device device;
   private final CpuElementwise elementwise;
@@ -43,6 +46,7 @@ public final class CpuBackend implements Backend {
   private final CpuActivation activations;
   private final CpuLinearCrossEntropy crossEntropy;
   private final CpuOptimizer optimizer;
+  private final CpuStoredAdamW storedAdamW;
 
   /**
    * Starts the workers and loads oneDNN.
@@ -57,7 +61,7 @@ public final class CpuBackend implements Backend {
   private CpuBackend(
       int threads, @Nullable Path cacheFolder, @Nullable EarlyCompilation earlyCompilation) {
     this.earlyCompilation = earlyCompilation;
-    workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.Bf16Products.DETECTED);
+    workers = new CpuWorkers(threads, cacheFolder, MatmulEngine.HalfProducts.DETECTED);
     device = new HostDevice("cpu (%d threads, %s)".formatted(threads, workers.engine().describe()));
     elementwise = new CpuElementwise(workers.pool());
     reduction = new CpuReduction(workers.pool());
@@ -73,6 +77,7 @@ public final class CpuBackend implements Backend {
     activations = new CpuActivation(workers.pool());
     crossEntropy = new CpuLinearCrossEntropy(workers);
     optimizer = new CpuOptimizer(workers.pool());
+    storedAdamW = new CpuStoredAdamW(workers.pool());
   }
 
   /** The same, with its vector loops compiled beside what the caller does next. */
@@ -392,6 +397,18 @@ public final class CpuBackend implements Backend {
       @Nullable Tensor model) {
     shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
     optimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
+      @Nullable Tensor model) {
+    StoredShapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    storedAdamW.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
   }
 
   @Override

@@ -24,7 +24,7 @@ final class CpuDropout {
 
   /** See {@link io.panatron.kernels.Backend#dropout}. */
   void dropout(Tensor x, DropoutMask mask, Tensor y) {
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     int columns = x.shape().columns();
     long rowBytes = (long) columns * x.dtype().bytes();
     MemorySegment from = HostMemory.of(x);
@@ -39,9 +39,9 @@ final class CpuDropout {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             DropoutRows.factors(mask, (int) row, 0, 0, columns, factors);
-            read(bf16, from, row * rowBytes, values, columns);
+            read(dtype, from, row * rowBytes, values, columns);
             multiply(values, factors, columns);
-            write(bf16, values, to, row * rowBytes, columns);
+            write(dtype, values, to, row * rowBytes, columns);
           }
         });
   }

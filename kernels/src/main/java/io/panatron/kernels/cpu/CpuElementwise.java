@@ -41,9 +41,8 @@ final class CpuElementwise {
           int n = pieces.length(piece);
           if (zeroBits) {
             segment.asSlice(start * dtype.bytes(), (long) n * dtype.bytes()).fill((byte) 0);
-          } else if (isVector(dtype)) {
-            fillPiece(
-                dtype == DType.BF16, segment, start, n, (float) value, buffers.row(worker, 0));
+          } else if (RowAccess.reads(dtype)) {
+            fillPiece(dtype, segment, start, n, (float) value, buffers.row(worker, 0));
           } else {
             for (long i = start; i < start + n; i++) {
               ScalarAccess.write(dtype, segment, i, value);
@@ -66,8 +65,8 @@ final class CpuElementwise {
           if (read == written) {
             long offset = start * read.bytes();
             MemorySegment.copy(source, offset, target, offset, (long) n * read.bytes());
-          } else if (isVector(read) && isVector(written)) {
-            convertPiece(read == DType.BF16, source, target, start, n, buffers.row(worker, 0));
+          } else if (RowAccess.reads(read) && RowAccess.reads(written)) {
+            convertPiece(read, written, source, target, start, n, buffers.row(worker, 0));
           } else {
             for (long i = start; i < start + n; i++) {
               ScalarAccess.write(written, target, i, ScalarAccess.read(read, source, i));
@@ -80,16 +79,16 @@ final class CpuElementwise {
     requireVector("add", x);
     MemorySegment addend = HostMemory.of(x);
     MemorySegment target = HostMemory.of(into);
-    boolean addendBf16 = x.dtype() == DType.BF16;
-    boolean targetBf16 = into.dtype() == DType.BF16;
+    DType addendDType = x.dtype();
+    DType targetDType = into.dtype();
     Pieces pieces = Pieces.ofElements(x.elements());
     pool.run(
         pieces.count(),
         (worker, piece) ->
             addPiece(
-                addendBf16,
+                addendDType,
                 addend,
-                targetBf16,
+                targetDType,
                 target,
                 pieces.start(piece),
                 pieces.length(piece),
@@ -99,13 +98,13 @@ final class CpuElementwise {
   void scale(Tensor x, double factor) {
     requireVector("scale", x);
     MemorySegment segment = HostMemory.of(x);
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     Pieces pieces = Pieces.ofElements(x.elements());
     pool.run(
         pieces.count(),
         (worker, piece) ->
             scalePiece(
-                bf16,
+                dtype,
                 segment,
                 pieces.start(piece),
                 pieces.length(piece),
@@ -114,55 +113,59 @@ final class CpuElementwise {
   }
 
   private static void fillPiece(
-      boolean bf16, MemorySegment x, long start, int n, float value, float[] row) {
-    int bytes = bf16 ? 2 : 4;
+      DType dtype, MemorySegment x, long start, int n, float value, float[] row) {
+    int bytes = dtype.bytes();
     Arrays.fill(row, value);
     for (int first = 0; first < n; first += STRETCH) {
-      write(bf16, row, x, (start + first) * bytes, Math.min(STRETCH, n - first));
+      write(dtype, row, x, (start + first) * bytes, Math.min(STRETCH, n - first));
     }
   }
 
-  /** From BF16 to F32, or the other way. */
+  /** Through F32, which holds both exactly: one rounding. */
   private static void convertPiece(
-      boolean fromBf16, MemorySegment from, MemorySegment to, long start, int n, float[] row) {
-    int fromBytes = fromBf16 ? 2 : 4;
-    int toBytes = fromBf16 ? 4 : 2;
+      DType read,
+      DType written,
+      MemorySegment from,
+      MemorySegment to,
+      long start,
+      int n,
+      float[] row) {
     for (int first = 0; first < n; first += STRETCH) {
       int count = Math.min(STRETCH, n - first);
-      read(fromBf16, from, (start + first) * fromBytes, row, count);
-      write(!fromBf16, row, to, (start + first) * toBytes, count);
+      RowAccess.read(read, from, (start + first) * read.bytes(), row, count);
+      RowAccess.write(written, row, to, (start + first) * written.bytes(), count);
     }
   }
 
   private void addPiece(
-      boolean addendBf16,
+      DType addendDType,
       MemorySegment addend,
-      boolean targetBf16,
+      DType targetDType,
       MemorySegment target,
       long start,
       int n,
       int worker) {
     float[] added = buffers.row(worker, 0);
     float[] sums = buffers.row(worker, 1);
-    int addendBytes = addendBf16 ? 2 : 4;
-    int targetBytes = targetBf16 ? 2 : 4;
+    int addendBytes = addendDType.bytes();
+    int targetBytes = targetDType.bytes();
     for (int first = 0; first < n; first += STRETCH) {
       int count = Math.min(STRETCH, n - first);
-      read(addendBf16, addend, (start + first) * addendBytes, added, count);
-      read(targetBf16, target, (start + first) * targetBytes, sums, count);
+      read(addendDType, addend, (start + first) * addendBytes, added, count);
+      read(targetDType, target, (start + first) * targetBytes, sums, count);
       NormRows.add(added, sums, count);
-      write(targetBf16, sums, target, (start + first) * targetBytes, count);
+      write(targetDType, sums, target, (start + first) * targetBytes, count);
     }
   }
 
   private static void scalePiece(
-      boolean bf16, MemorySegment x, long start, int n, float factor, float[] row) {
-    int bytes = bf16 ? 2 : 4;
+      DType dtype, MemorySegment x, long start, int n, float factor, float[] row) {
+    int bytes = dtype.bytes();
     for (int first = 0; first < n; first += STRETCH) {
       int count = Math.min(STRETCH, n - first);
-      read(bf16, x, (start + first) * bytes, row, count);
+      read(dtype, x, (start + first) * bytes, row, count);
       scaleRow(row, factor, count);
-      write(bf16, row, x, (start + first) * bytes, count);
+      write(dtype, row, x, (start + first) * bytes, count);
     }
   }
 
@@ -172,14 +175,10 @@ final class CpuElementwise {
     }
   }
 
-  private static boolean isVector(DType dtype) {
-    return dtype == DType.F32 || dtype == DType.BF16;
-  }
-
   private static void requireVector(String operation, Tensor x) {
-    if (!isVector(x.dtype())) {
+    if (!RowAccess.reads(x.dtype())) {
       throw new IllegalArgumentException(
-          operation + ": x is " + x + "; the cpu computes in F32 and BF16");
+          operation + ": x is " + x + "; the cpu computes in F32, BF16 and F16");
     }
   }
 }

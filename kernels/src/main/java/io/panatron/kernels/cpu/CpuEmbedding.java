@@ -59,8 +59,8 @@ final class CpuEmbedding {
     MemorySegment id = HostMemory.of(ids);
     MemorySegment from = HostMemory.of(dy);
     MemorySegment to = HostMemory.of(dTable);
-    boolean bf16 = dy.dtype() == DType.BF16;
-    long elementBytes = dy.dtype().bytes();
+    DType dtype = dy.dtype();
+    long elementBytes = dtype.bytes();
     int hidden = dTable.shape().columns();
     long tokens = ids.elements();
     Pieces columns = new Pieces(hidden, COLUMNS);
@@ -75,10 +75,10 @@ final class CpuEmbedding {
             long row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);
             long fromBase = (t * hidden + first) * elementBytes;
             long toBase = (row * hidden + first) * 4;
-            read(bf16, from, fromBase, added, n);
-            read(false, to, toBase, sums, n);
+            read(dtype, from, fromBase, added, n);
+            read(DType.F32, to, toBase, sums, n);
             NormRows.add(added, sums, n);
-            write(false, sums, to, toBase, n);
+            write(DType.F32, sums, to, toBase, n);
           }
         });
   }

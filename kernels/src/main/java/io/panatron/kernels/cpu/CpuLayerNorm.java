@@ -52,7 +52,7 @@ final class CpuLayerNorm {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     int hidden = x.shape().columns();
     long rowBytes = (long) hidden * x.dtype().bytes();
     MemorySegment in = HostMemory.of(x);
@@ -72,13 +72,13 @@ final class CpuLayerNorm {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
-            read(bf16, in, base, values, hidden);
+            read(dtype, in, base, values, hidden);
             if (addend != null) {
-              read(bf16, addend, base, other, hidden);
+              read(dtype, addend, base, other, hidden);
               NormRows.add(other, values, hidden);
-              write(bf16, values, summed, base, hidden);
-              if (bf16) {
-                read(true, summed, base, values, hidden); // the norm is of the rounded sum
+              write(dtype, values, summed, base, hidden);
+              if (dtype != DType.F32) {
+                read(dtype, summed, base, values, hidden); // the norm is of the rounded sum
               }
             }
             center(values, hidden);
@@ -86,7 +86,7 @@ final class CpuLayerNorm {
             statistics.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row, r);
             NormRows.scale(values, 0, r, scale, hidden);
             NormRows.add(shift, values, hidden);
-            write(bf16, values, out, base, hidden);
+            write(dtype, values, out, base, hidden);
           }
         });
   }
@@ -101,7 +101,7 @@ final class CpuLayerNorm {
       Tensor dx,
       Tensor dWeight,
       Tensor dBias) {
-    boolean bf16 = sum.dtype() == DType.BF16;
+    DType dtype = sum.dtype();
     int hidden = sum.shape().columns();
     long rowBytes = (long) hidden * sum.dtype().bytes();
     MemorySegment in = HostMemory.of(sum);
@@ -127,21 +127,21 @@ final class CpuLayerNorm {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
-            read(bf16, in, base, values, hidden);
-            read(bf16, upstream, base, gradient, hidden);
+            read(dtype, in, base, values, hidden);
+            read(dtype, upstream, base, gradient, hidden);
             center(values, hidden);
             NormRows.add(gradient, biasSums, hidden);
             float r = statistics.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row);
             NormRows.gradient(values, 0, r, scale, gradient, 0, weightSums, hidden);
             center(gradient, hidden);
             if (other != null) {
-              read(bf16, other, base, values, hidden);
+              read(dtype, other, base, values, hidden);
               NormRows.add(values, gradient, hidden);
             }
-            write(bf16, gradient, out, base, hidden);
+            write(dtype, gradient, out, base, hidden);
           }
-          write(false, weightSums, partialSums, 8L * hidden * piece, hidden);
-          write(false, biasSums, partialSums, 8L * hidden * piece + 4L * hidden, hidden);
+          write(DType.F32, weightSums, partialSums, 8L * hidden * piece, hidden);
+          write(DType.F32, biasSums, partialSums, 8L * hidden * piece + 4L * hidden, hidden);
         });
     int count = rows.count();
     CpuRmsNorm.addPartialSums(buffers, partialSums, 0, 2 * hidden, count, dWeight);
@@ -162,7 +162,7 @@ final class CpuLayerNorm {
   static void subtractMean(float[] x, int n) {
     FloatVector total = FloatVector.zero(FLOATS);
     for (int i = 0; i < n; i += LANES) {
-      total = total.add(FloatVector.fromArray(FLOATS, x, i));
+      total = FloatVector.fromArray(FLOATS, x, i).add(total);
     }
     int lanes = x.length - LANES;
     total.intoArray(x, lanes);
@@ -179,7 +179,7 @@ final class CpuLayerNorm {
 
   private float[] shared(int index, Tensor vector) {
     float[] row = shared.row(0, index);
-    read(vector.dtype() == DType.BF16, HostMemory.of(vector), 0, row, vector.shape().columns());
+    read(vector.dtype(), HostMemory.of(vector), 0, row, vector.shape().columns());
     return row;
   }
 }

@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
  * {@code y = x weight^T + bias} and its gradients, in tiles of the result: each tile is
  * one-threaded products on one worker.
  *
- * <p>BF16 operands are widened to F32 scratch where the processor does not multiply BF16 itself:
- * work of the order of the operands, not of the product.
+ * <p>BF16 and F16 operands are widened to F32 scratch where the processor does not multiply them
+ * itself: work of the order of the operands, not of the product.
  */
 final class CpuLinear {
   /**

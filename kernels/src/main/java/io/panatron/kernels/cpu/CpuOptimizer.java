@@ -46,7 +46,7 @@ final class CpuOptimizer {
     MemorySegment m = HostMemory.of(firstMoment);
     MemorySegment v = HostMemory.of(secondMoment);
     @Nullable MemorySegment copy = model == null ? null : HostMemory.of(model);
-    boolean bf16 = model != null && model.dtype() == DType.BF16;
+    DType copied = model == null ? DType.F32 : model.dtype();
     Pieces pieces = Pieces.ofElements(parameter.elements());
     pool.run(
         pieces.count(),
@@ -58,7 +58,7 @@ final class CpuOptimizer {
                 m,
                 v,
                 copy,
-                bf16,
+                copied,
                 pieces.start(piece),
                 pieces.length(piece),
                 worker));
@@ -70,12 +70,13 @@ final class CpuOptimizer {
     MemorySegment g = HostMemory.of(gradient);
     MemorySegment b = HostMemory.of(momentum);
     @Nullable MemorySegment copy = model == null ? null : HostMemory.of(model);
-    boolean bf16 = model != null && model.dtype() == DType.BF16;
+    DType copied = model == null ? DType.F32 : model.dtype();
     Pieces pieces = Pieces.ofElements(parameter.elements());
     pool.run(
         pieces.count(),
         (worker, piece) ->
-            sgdPiece(step, p, g, b, copy, bf16, pieces.start(piece), pieces.length(piece), worker));
+            sgdPiece(
+                step, p, g, b, copy, copied, pieces.start(piece), pieces.length(piece), worker));
   }
 
   /** The scalars of an update as its loop multiplies with them. */
@@ -108,7 +109,7 @@ final class CpuOptimizer {
       MemorySegment firstMoment,
       MemorySegment secondMoment,
       @Nullable MemorySegment model,
-      boolean bf16,
+      DType copied,
       long start,
       int n,
       int worker) {
@@ -119,16 +120,16 @@ final class CpuOptimizer {
     for (int first = 0; first < n; first += STRETCH) {
       int count = Math.min(STRETCH, n - first);
       long offset = 4 * (start + first);
-      read(false, parameter, offset, p, count);
-      read(false, gradient, offset, g, count);
-      read(false, firstMoment, offset, m, count);
-      read(false, secondMoment, offset, v, count);
+      read(DType.F32, parameter, offset, p, count);
+      read(DType.F32, gradient, offset, g, count);
+      read(DType.F32, firstMoment, offset, m, count);
+      read(DType.F32, secondMoment, offset, v, count);
       adamWRow(factors, p, g, m, v, count);
-      write(false, p, parameter, offset, count);
-      write(false, m, firstMoment, offset, count);
-      write(false, v, secondMoment, offset, count);
+      write(DType.F32, p, parameter, offset, count);
+      write(DType.F32, m, firstMoment, offset, count);
+      write(DType.F32, v, secondMoment, offset, count);
       if (model != null) {
-        write(bf16, p, model, bf16 ? offset / 2 : offset, count);
+        write(copied, p, model, (start + first) * copied.bytes(), count);
       }
     }
   }
@@ -166,7 +167,7 @@ final class CpuOptimizer {
       MemorySegment gradient,
       MemorySegment momentum,
       @Nullable MemorySegment model,
-      boolean bf16,
+      DType copied,
       long start,
       int n,
       int worker) {
@@ -178,18 +179,18 @@ final class CpuOptimizer {
     for (int done = 0; done < n; done += STRETCH) {
       int count = Math.min(STRETCH, n - done);
       long offset = 4 * (start + done);
-      read(false, parameter, offset, p, count);
-      read(false, gradient, offset, g, count);
+      read(DType.F32, parameter, offset, p, count);
+      read(DType.F32, gradient, offset, g, count);
       if (first) {
         Arrays.fill(b, 0f);
       } else {
-        read(false, momentum, offset, b, count);
+        read(DType.F32, momentum, offset, b, count);
       }
       sgdRow(step, keep, p, g, b, count);
-      write(false, p, parameter, offset, count);
-      write(false, b, momentum, offset, count);
+      write(DType.F32, p, parameter, offset, count);
+      write(DType.F32, b, momentum, offset, count);
       if (model != null) {
-        write(bf16, p, model, bf16 ? offset / 2 : offset, count);
+        write(copied, p, model, (start + done) * copied.bytes(), count);
       }
     }
   }

@@ -42,8 +42,9 @@ final class CpuReduction {
   }
 
   double sumOfSquares(Tensor x) {
-    if (x.dtype() != DType.F32 && x.dtype() != DType.BF16) {
-      throw new IllegalArgumentException("sumOfSquares: x is " + x + "; the cpu sums F32 and BF16");
+    if (!RowAccess.reads(x.dtype())) {
+      throw new IllegalArgumentException(
+          "sumOfSquares: x is " + x + "; the cpu sums F32, BF16 and F16");
     }
     MemorySegment segment = HostMemory.of(x);
     Pieces pieces = Pieces.ofElements(x.elements());
@@ -73,7 +74,7 @@ final class CpuReduction {
     for (int first = 0; first < length; first += RowBuffers.STRETCH) {
       int count = Math.min(RowBuffers.STRETCH, length - first);
       long offset = dtype.bytes() * (pieces.start(piece) + first);
-      RowAccess.read(dtype == DType.BF16, x, offset, row, count);
+      RowAccess.read(dtype, x, offset, row, count);
       addSquares(row, count, sums, lanes);
     }
   }

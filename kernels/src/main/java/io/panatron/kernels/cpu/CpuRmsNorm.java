@@ -40,7 +40,7 @@ final class CpuRmsNorm {
       @Nullable Tensor sum,
       Tensor y,
       Tensor rstd) {
-    boolean bf16 = x.dtype() == DType.BF16;
+    DType dtype = x.dtype();
     int hidden = x.shape().columns();
     long rowBytes = (long) hidden * x.dtype().bytes();
     MemorySegment in = HostMemory.of(x);
@@ -58,19 +58,19 @@ final class CpuRmsNorm {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
-            read(bf16, in, base, values, hidden);
+            read(dtype, in, base, values, hidden);
             if (addend != null) {
-              read(bf16, addend, base, other, hidden);
+              read(dtype, addend, base, other, hidden);
               NormRows.add(other, values, hidden);
-              write(bf16, values, summed, base, hidden);
-              if (bf16) {
-                read(true, summed, base, values, hidden); // the norm is of the rounded sum
+              write(dtype, values, summed, base, hidden);
+              if (dtype != DType.F32) {
+                read(dtype, summed, base, values, hidden); // the norm is of the rounded sum
               }
             }
             float r = NormRows.reciprocalRoot(values, 0, hidden, epsilon);
             statistics.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row, r);
             NormRows.scale(values, 0, r, scale, hidden);
-            write(bf16, values, out, base, hidden);
+            write(dtype, values, out, base, hidden);
           }
         });
   }
@@ -84,7 +84,7 @@ final class CpuRmsNorm {
       @Nullable Tensor dSum,
       Tensor dx,
       Tensor dWeight) {
-    boolean bf16 = sum.dtype() == DType.BF16;
+    DType dtype = sum.dtype();
     int hidden = sum.shape().columns();
     long rowBytes = (long) hidden * sum.dtype().bytes();
     MemorySegment in = HostMemory.of(sum);
@@ -107,17 +107,17 @@ final class CpuRmsNorm {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
             long base = row * rowBytes;
-            read(bf16, in, base, values, hidden);
-            read(bf16, upstream, base, gradient, hidden);
+            read(dtype, in, base, values, hidden);
+            read(dtype, upstream, base, gradient, hidden);
             float r = statistics.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * row);
             NormRows.gradient(values, 0, r, scale, gradient, 0, sums, hidden);
             if (other != null) {
-              read(bf16, other, base, values, hidden);
+              read(dtype, other, base, values, hidden);
               NormRows.add(values, gradient, hidden);
             }
-            write(bf16, gradient, out, base, hidden);
+            write(dtype, gradient, out, base, hidden);
           }
-          write(false, sums, partialSums, 4L * hidden * piece, hidden);
+          write(DType.F32, sums, partialSums, 4L * hidden * piece, hidden);
         });
     addPartialSums(buffers, partialSums, 0, hidden, rows.count(), dWeight);
     scratch.release(partial);
@@ -127,7 +127,7 @@ final class CpuRmsNorm {
     buffers.reserve(hidden);
     shared.reserve(hidden);
     float[] row = shared.row(0, 0);
-    read(weight.dtype() == DType.BF16, HostMemory.of(weight), 0, row, hidden);
+    read(weight.dtype(), HostMemory.of(weight), 0, row, hidden);
     return row;
   }
 
@@ -144,11 +144,11 @@ final class CpuRmsNorm {
     MemorySegment target = HostMemory.of(total);
     float[] sums = buffers.row(0, 0);
     float[] row = buffers.row(0, 1);
-    read(false, target, 0, sums, n);
+    read(DType.F32, target, 0, sums, n);
     for (int piece = 0; piece < count; piece++) {
-      read(false, rows, 4 * (first + (long) piece * stride), row, n);
+      read(DType.F32, rows, 4 * (first + (long) piece * stride), row, n);
       NormRows.add(row, sums, n);
     }
-    write(false, sums, target, 0, n);
+    write(DType.F32, sums, target, 0, n);
   }
 }

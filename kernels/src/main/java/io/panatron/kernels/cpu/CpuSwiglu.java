@@ -28,7 +28,7 @@ final class CpuSwiglu {
   }
 
   void swigluForward(Tensor gateUp, Tensor y) {
-    boolean bf16 = gateUp.dtype() == DType.BF16;
+    DType dtype = gateUp.dtype();
     int width = y.shape().columns();
     MemorySegment in = HostMemory.of(gateUp);
     MemorySegment out = HostMemory.of(y);
@@ -38,13 +38,13 @@ final class CpuSwiglu {
         (worker, piece) -> {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
-            forwardRow(bf16, in, out, row, width, worker);
+            forwardRow(dtype, in, out, row, width, worker);
           }
         });
   }
 
   void swigluBackward(Tensor gateUp, Tensor dy, Tensor dGateUp) {
-    boolean bf16 = gateUp.dtype() == DType.BF16;
+    DType dtype = gateUp.dtype();
     int width = dy.shape().columns();
     MemorySegment in = HostMemory.of(gateUp);
     MemorySegment upstream = HostMemory.of(dy);
@@ -55,30 +55,30 @@ final class CpuSwiglu {
         (worker, piece) -> {
           long start = rows.start(piece);
           for (long row = start; row < start + rows.length(piece); row++) {
-            backwardRow(bf16, in, upstream, out, row, width, worker);
+            backwardRow(dtype, in, upstream, out, row, width, worker);
           }
         });
   }
 
   private void forwardRow(
-      boolean bf16, MemorySegment gateUp, MemorySegment y, long row, int width, int worker) {
+      DType dtype, MemorySegment gateUp, MemorySegment y, long row, int width, int worker) {
     float[] gate = buffers.row(worker, 0);
     float[] up = buffers.row(worker, 1);
     float[] exponential = buffers.row(worker, 2);
-    int bytes = bf16 ? 2 : 4;
+    int bytes = dtype.bytes();
     for (int first = 0; first < width; first += RowBuffers.STRETCH) {
       int n = Math.min(RowBuffers.STRETCH, width - first);
       long base = (2 * row * width + first) * bytes;
-      read(bf16, gateUp, base, gate, n);
-      read(bf16, gateUp, base + (long) width * bytes, up, n);
+      read(dtype, gateUp, base, gate, n);
+      read(dtype, gateUp, base + (long) width * bytes, up, n);
       VectorMath.exp(-1, gate, exponential, n);
       forward(gate, exponential, up, n);
-      write(bf16, up, y, (row * width + first) * bytes, n);
+      write(dtype, up, y, (row * width + first) * bytes, n);
     }
   }
 
   private void backwardRow(
-      boolean bf16,
+      DType dtype,
       MemorySegment gateUp,
       MemorySegment dy,
       MemorySegment dGateUp,
@@ -89,18 +89,18 @@ final class CpuSwiglu {
     float[] up = buffers.row(worker, 1);
     float[] exponential = buffers.row(worker, 2);
     float[] upstream = buffers.row(worker, 3);
-    int bytes = bf16 ? 2 : 4;
+    int bytes = dtype.bytes();
     for (int first = 0; first < width; first += RowBuffers.STRETCH) {
       int n = Math.min(RowBuffers.STRETCH, width - first);
       long base = (2 * row * width + first) * bytes;
       long upBase = base + (long) width * bytes;
-      read(bf16, gateUp, base, gate, n);
-      read(bf16, gateUp, upBase, up, n);
-      read(bf16, dy, (row * width + first) * bytes, upstream, n);
+      read(dtype, gateUp, base, gate, n);
+      read(dtype, gateUp, upBase, up, n);
+      read(dtype, dy, (row * width + first) * bytes, upstream, n);
       VectorMath.exp(-1, gate, exponential, n);
       backward(gate, exponential, up, upstream, n);
-      write(bf16, gate, dGateUp, base, n);
-      write(bf16, up, dGateUp, upBase, n);
+      write(dtype, gate, dGateUp, base, n);
+      write(dtype, up, dGateUp, upBase, n);
     }
   }
 

@@ -13,8 +13,8 @@ final class CpuWorkers implements AutoCloseable {
    * @param threads how many work on an operation, the calling one included
    * @param cacheFolder where unpacked native libraries are kept, or null for none
    */
-  CpuWorkers(int threads, @Nullable Path cacheFolder, MatmulEngine.Bf16Products bf16) {
-    engine = new MatmulEngine(cacheFolder, threads, bf16);
+  CpuWorkers(int threads, @Nullable Path cacheFolder, MatmulEngine.HalfProducts halves) {
+    engine = new MatmulEngine(cacheFolder, threads, halves);
     pool = new WorkerPool(threads, "cpu-worker", engine::startThread, engine::stopThread);
   }
 

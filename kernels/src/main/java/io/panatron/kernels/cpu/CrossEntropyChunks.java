@@ -63,7 +63,7 @@ final class CrossEntropyChunks {
    * How much memory a call may take.
    *
    * @param logits logits held at a time, if they suffice for {@value #LEAST_TOKENS} tokens
-   * @param widened elements of a BF16 weight held in F32 at a time, at least one tile's
+   * @param widened elements of a BF16 or F16 weight held in F32 at a time, at least one tile's
    */
   record Limits(long logits, long widened) {
     /** 64 MiB and 128 MiB. */

@@ -62,7 +62,10 @@ final class EarlyCompilation implements AutoCloseable {
     }
   }
 
-  /** In the order in which a step needs them; those of BF16 last, which not every run needs. */
+  /**
+   * In the order in which a step needs them; those of BF16 last, which not every run needs, and
+   * none of F16, which few do.
+   */
   private static List<Runnable> loops(MemorySegment memory) {
     int n = COUNT;
     float[] a = new float[2 * n];
@@ -72,10 +75,10 @@ final class EarlyCompilation implements AutoCloseable {
     double[] sums = new double[n];
     var adamW = new CpuOptimizer.AdamWFactors(1, 1, 0.1f, 0.9f, 0.1f, 1, 1e-8f, 1e-4f);
     return List.of(
-        () -> RowAccess.read(false, memory, 0, a, n),
+        () -> RowAccess.read(DType.F32, memory, 0, a, n),
         () -> NormRows.reciprocalRoot(a, 0, n, 1e-6),
         () -> NormRows.scale(a, 0, 1, b, n),
-        () -> RowAccess.write(false, a, memory, 0, n),
+        () -> RowAccess.write(DType.F32, a, memory, 0, n),
         () -> HeadRows.turnHead(a, 0, b, c, 1, n / 2),
         () -> TileRows.read(DType.F32, memory, 0, memory, n, n, 1),
         () -> SoftmaxRows.max(memory, 0, n),
@@ -92,8 +95,8 @@ final class EarlyCompilation implements AutoCloseable {
         () -> CpuReduction.addSquares(a, n, sums, 0),
         () -> CpuOptimizer.adamWRow(adamW, a, b, c, d, n),
         () -> CpuElementwise.scaleRow(a, 1, n),
-        () -> RowAccess.read(true, memory, 0, a, n),
-        () -> RowAccess.write(true, a, memory, 0, n),
+        () -> RowAccess.read(DType.BF16, memory, 0, a, n),
+        () -> RowAccess.write(DType.BF16, a, memory, 0, n),
         () -> TileRows.read(DType.BF16, memory, 0, memory, n, n, 1),
         () -> TileRows.write(DType.BF16, memory, n, memory, 0, n, 1));
   }

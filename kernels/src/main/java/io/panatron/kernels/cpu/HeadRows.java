@@ -37,7 +37,7 @@ final class HeadRows {
   private static final int KEY_SUMS = 5;
 
   private final RowBuffers buffers;
-  private final boolean bf16;
+  private final DType dtype;
   private final int queryHeads;
   private final int keyHeads;
   private final int dim;
@@ -63,7 +63,7 @@ final class HeadRows {
       @Nullable HeadNorm norm,
       @Nullable Tensor rstd) {
     this.buffers = buffers;
-    this.bf16 = dtype == DType.BF16;
+    this.dtype = dtype;
     this.queryHeads = geometry.queryHeads();
     this.keyHeads = geometry.keyValueHeads();
     this.dim = geometry.headDim();
@@ -81,8 +81,8 @@ final class HeadRows {
     this.queryWeight = shared.row(0, 0);
     this.keyWeight = shared.row(0, 1);
     if (norm != null) {
-      read(bf16, HostMemory.of(norm.queryWeight()), 0, queryWeight, 0, dim);
-      read(bf16, HostMemory.of(norm.keyWeight()), 0, keyWeight, 0, dim);
+      read(dtype, HostMemory.of(norm.queryWeight()), 0, queryWeight, 0, dim);
+      read(dtype, HostMemory.of(norm.keyWeight()), 0, keyWeight, 0, dim);
     }
   }
 
@@ -162,21 +162,21 @@ final class HeadRows {
 
   /** Writes the sums of the query and of the key weight's gradient to two rows of {@code to}. */
   void writeSums(int worker, MemorySegment to, long offset) {
-    write(false, buffers.row(worker, QUERY_SUMS), 0, to, offset, dim);
-    write(false, buffers.row(worker, KEY_SUMS), 0, to, offset + 4L * dim, dim);
+    write(DType.F32, buffers.row(worker, QUERY_SUMS), 0, to, offset, dim);
+    write(DType.F32, buffers.row(worker, KEY_SUMS), 0, to, offset + 4L * dim, dim);
   }
 
   private void readHeads(MemorySegment from, long offset, float[] heads, int first, int count) {
     int together = stride == dim ? count : 1;
     for (int h = 0; h < count; h += together) {
-      read(bf16, from, offset + h * headBytes, heads, (first + h) * stride, together * dim);
+      read(dtype, from, offset + h * headBytes, heads, (first + h) * stride, together * dim);
     }
   }
 
   private void writeHeads(float[] heads, int first, MemorySegment to, long offset, int count) {
     int together = stride == dim ? count : 1;
     for (int h = 0; h < count; h += together) {
-      write(bf16, heads, (first + h) * stride, to, offset + h * headBytes, together * dim);
+      write(dtype, heads, (first + h) * stride, to, offset + h * headBytes, together * dim);
     }
   }
 
@@ -192,8 +192,8 @@ final class HeadRows {
     float[] cosines = buffers.row(worker, COSINES);
     float[] sines = buffers.row(worker, SINES);
     long angles = 4L * half * positions.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * token);
-    read(false, cosine, angles, cosines, 0, half);
-    read(false, sine, angles, sines, 0, half);
+    read(DType.F32, cosine, angles, cosines, 0, half);
+    read(DType.F32, sine, angles, sines, 0, half);
     if (interleaved) {
       PairRows.repeat(cosines, sines, direction, half);
       for (int h = 0; h < queryHeads + keyHeads; h++) {

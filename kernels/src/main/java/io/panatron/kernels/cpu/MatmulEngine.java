@@ -21,9 +21,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>F32 products go to oneDNN's {@code sgemm}, which compiles nothing for a shape and is as fast
  * as its compiled primitives, except on processors without AVX-512: there two of its three forms
- * are slow, and whole blocks of these go to primitives (docs/decisions/005). BF16 products exist
- * where the processor multiplies BF16 itself; they run through primitives. {@link PrimitiveCache}
- * bounds how many are kept.
+ * are slow, and whole blocks of these go to primitives (docs/decisions/005). BF16 and F16 products
+ * exist where the processor multiplies these itself; they run through primitives. {@link
+ * PrimitiveCache} bounds how many are kept.
  */
 final class MatmulEngine implements AutoCloseable {
   /**
@@ -37,16 +37,36 @@ final class MatmulEngine implements AutoCloseable {
 
   private final OneDnn oneDnn;
   private final PrimitiveCache[] caches;
-  private final Optional<String> bf16Kernel;
-  private final boolean multipliesBf16;
+  private final HalfProduct bf16;
+  private final HalfProduct f16;
   private final boolean blocksF32;
 
-  /** Who multiplies BF16. */
-  enum Bf16Products {
-    /** oneDNN, if it has a kernel that uses BF16 instructions. */
+  /** Who multiplies BF16 and F16. */
+  enum HalfProducts {
+    /** oneDNN, if it has a kernel that uses the processor's instructions for them. */
     DETECTED,
     /** oneDNN if it has any kernel, even one that emulates the instructions slowly: for tests. */
     ONEDNN
+  }
+
+  /**
+   * How a 16-bit type is multiplied.
+   *
+   * @param kernel oneDNN's, if there is one
+   * @param used whether products run through it; if not, operands are widened to F32 first
+   */
+  private record HalfProduct(Optional<String> kernel, boolean used) {
+    static HalfProduct of(OneDnn oneDnn, ElementType type, HalfProducts wanted) {
+      Optional<String> kernel = MatmulEngine.kernel(oneDnn, type);
+      // The other kernels ("gemm:jit") emulate the instructions at a third of the speed of F32.
+      boolean used =
+          kernel.isPresent() && (wanted == HalfProducts.ONEDNN || kernel.get().startsWith("brg"));
+      return new HalfProduct(kernel, used);
+    }
+
+    String describe() {
+      return used ? "by " + kernel.orElseThrow() : "widened to f32";
+    }
   }
 
   /**
@@ -54,17 +74,14 @@ final class MatmulEngine implements AutoCloseable {
    * @param workers how many threads will call, numbered from 0
    * @throws io.panatron.bindings.NativeLibraryException where oneDNN cannot be loaded
    */
-  MatmulEngine(@Nullable Path cacheFolder, int workers, Bf16Products bf16) {
+  MatmulEngine(@Nullable Path cacheFolder, int workers, HalfProducts halves) {
     oneDnn = OneDnn.open(cacheFolder);
     caches = new PrimitiveCache[workers];
     for (int worker = 0; worker < workers; worker++) {
       caches[worker] = new PrimitiveCache(oneDnn);
     }
-    bf16Kernel = kernel(oneDnn, ElementType.BF16);
-    // Its other BF16 kernel ("gemm:jit") emulates the instructions at a third of the speed of F32.
-    multipliesBf16 =
-        bf16Kernel.isPresent()
-            && (bf16 == Bf16Products.ONEDNN || bf16Kernel.get().startsWith("brg"));
+    bf16 = HalfProduct.of(oneDnn, ElementType.BF16, halves);
+    f16 = HalfProduct.of(oneDnn, ElementType.F16, halves);
     blocksF32 = kernel(oneDnn, ElementType.F32).equals(Optional.of("brg_matmul:avx2"));
   }
 
@@ -73,17 +90,20 @@ final class MatmulEngine implements AutoCloseable {
     return oneDnn.kernel(MatmulDescription.of(square, square, square));
   }
 
-  /** Whether BF16 inputs are multiplied at least as fast as F32; if not, widen them first. */
-  boolean multipliesBf16() {
-    return multipliesBf16;
+  /** Whether inputs of this dtype are multiplied as they are; if not, widen them to F32 first. */
+  boolean multiplies(DType dtype) {
+    return switch (dtype) {
+      case F32 -> true;
+      case BF16 -> bf16.used;
+      case F16 -> f16.used;
+      case F64, F8_E4M3, I16, I32 -> false;
+    };
   }
 
   /** One phrase for {@code Device.describe()}. */
   String describe() {
-    return "oneDNN "
-        + oneDnn.version()
-        + ", bf16 products "
-        + (multipliesBf16 ? "by " + bf16Kernel.orElseThrow() : "widened to f32");
+    return "oneDNN %s, bf16 products %s, f16 products %s"
+        .formatted(oneDnn.version(), bf16.describe(), f16.describe());
   }
 
   /** Runs first on every thread that multiplies: from then on oneDNN uses that thread alone. */
@@ -104,12 +124,13 @@ final class MatmulEngine implements AutoCloseable {
   /**
    * One product; nothing happens where C is empty. k is at least 1.
    *
-   * <p>Each distinct (m, n, k) of a BF16 product is compiled. So that varying token counts compile
-   * few of them, the extent that counts tokens is cut into powers of two: k where A is transposed,
-   * which is the form of a weight gradient, else m. The other extents are widths of the model.
+   * <p>Each distinct (m, n, k) of a BF16 or F16 product is compiled. So that varying token counts
+   * compile few of them, the extent that counts tokens is cut into powers of two: k where A is
+   * transposed, which is the form of a weight gradient, else m. The other extents are widths of the
+   * model.
    *
    * @param worker the number of the calling thread
-   * @param inputs dtype of A and B, F32 or BF16; C is F32
+   * @param inputs dtype of A and B, one that {@link #multiplies} names; C is F32
    */
   void multiply(
       int worker,
@@ -131,8 +152,8 @@ final class MatmulEngine implements AutoCloseable {
     }
     Product product =
         new Product(inputs, n, transposeA, a, lda, transposeB, b, ldb, accumulate, c, ldc);
-    if (inputs == DType.BF16) {
-      multiplyBf16(worker, product, m, k);
+    if (inputs != DType.F32) {
+      multiplyHalves(worker, product, m, k);
     } else if (blocksF32 && (transposeA || !transposeB) && n >= LEAST_BLOCK_COLUMNS) {
       multiplyInBlocks(worker, product, m, k);
     } else {
@@ -140,7 +161,7 @@ final class MatmulEngine implements AutoCloseable {
     }
   }
 
-  private void multiplyBf16(int worker, Product product, int m, int k) {
+  private void multiplyHalves(int worker, Product product, int m, int k) {
     int depth;
     for (int inner = 0; inner < k; inner += depth) {
       depth = product.transposeA ? TileSizes.powerOfTwoAt(inner, k, TileSizes.EDGE) : k;
@@ -224,7 +245,14 @@ final class MatmulEngine implements AutoCloseable {
     }
 
     MatmulDescription description(int rows, int depth, boolean accumulates) {
-      ElementType type = inputs == DType.F32 ? ElementType.F32 : ElementType.BF16;
+      ElementType type =
+          switch (inputs) {
+            case F32 -> ElementType.F32;
+            case BF16 -> ElementType.BF16;
+            case F16 -> ElementType.F16;
+            case F64, F8_E4M3, I16, I32 ->
+                throw new IllegalArgumentException("no products of " + inputs);
+          };
       Matrix left =
           transposeA
               ? Matrix.of(type, depth, rows, lda).transposed()

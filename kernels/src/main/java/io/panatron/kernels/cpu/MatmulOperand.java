@@ -6,7 +6,7 @@ import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A tensor as the matmul engine reads it: in place, or widened from BF16 to F32 scratch.
+ * A tensor as the matmul engine reads it: in place, or widened from BF16 or F16 to F32 scratch.
  *
  * @param address of the first element
  * @param dtype what lies there
@@ -17,7 +17,7 @@ record MatmulOperand(long address, DType dtype) {
 
   /** Whether the engine needs the elements of such a tensor widened. */
   static boolean needsWidening(Tensor tensor, MatmulEngine engine) {
-    return tensor.dtype() == DType.BF16 && !engine.multipliesBf16();
+    return tensor.dtype() != DType.F32 && !engine.multiplies(tensor.dtype());
   }
 
   /** How many elements of scratch memory the tensor needs: all or none. */
@@ -53,7 +53,7 @@ record MatmulOperand(long address, DType dtype) {
         (worker, piece) -> {
           long start = (long) piece * STEP;
           int count = (int) Math.min(STEP, elements - start);
-          TileRows.read(DType.BF16, from, start, to, part + start, count, 1);
+          TileRows.read(tensor.dtype(), from, start, to, part + start, count, 1);
         });
     return new MatmulOperand(scratch.address(part), DType.F32);
   }

@@ -4,6 +4,7 @@ import static io.panatron.kernels.cpu.VectorMath.FLOATS;
 import static io.panatron.kernels.cpu.VectorMath.INTS;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
 
+import io.panatron.kernels.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -17,14 +18,15 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Carries rows of F32 or BF16 between tensors and {@code float[]}, where the kernels compute.
+ * Carries rows of F32, BF16, F16 or F8_E4M3 between tensors and {@code float[]}, where the kernels
+ * compute.
  *
  * <p>Arithmetic is thus written once, for arrays whose last vector is complete. The detour through
  * the L1 cache costs little beside main memory; a loop that chose dtype or tail lane by lane costs
  * much more, since the compiler then keeps vectors in heap objects.
  *
- * <p>A BF16 read is exact; a BF16 write rounds to nearest even, overflows to infinity and keeps NaN
- * a NaN.
+ * <p>A read is exact; a write of BF16 or F16 rounds to nearest even, overflows to infinity (in
+ * F8_E4M3 to 448) and keeps NaN a NaN.
  */
 final class RowAccess {
   /** As many 16-bit elements as {@link VectorMath#FLOATS} has lanes. */
@@ -35,6 +37,14 @@ final class RowAccess {
 
   private RowAccess() {}
 
+  /** Whether rows of this dtype can be read and written here. */
+  static boolean reads(DType dtype) {
+    return switch (dtype) {
+      case F32, BF16, F16, F8_E4M3 -> true;
+      case F64, I16, I32 -> false;
+    };
+  }
+
   /** The least multiple of the vector length that is not below {@code n}. */
   static int padded(int n) {
     return (n + LANES - 1) / LANES * LANES;
@@ -44,15 +54,19 @@ final class RowAccess {
    * Fills {@code to} from {@code start} on with {@code n} elements, and with zeros to the end of
    * the last vector.
    *
-   * @param bf16 whether the elements are BF16, else F32
+   * @param dtype of the elements, one that {@link #reads} names
    * @param offset where they start, in bytes
    * @param start where they go, a multiple of the vector length
    */
-  static void read(boolean bf16, MemorySegment from, long offset, float[] to, int start, int n) {
-    if (bf16) {
-      readBf16(from, offset, to, start, n);
-    } else {
+  static void read(DType dtype, MemorySegment from, long offset, float[] to, int start, int n) {
+    if (dtype == DType.F32) {
       MemorySegment.copy(from, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, to, start, n);
+    } else if (dtype == DType.BF16) {
+      readBf16(from, offset, to, start, n);
+    } else if (dtype == DType.F16) {
+      Float16Rows.read(from, offset, to, start, n);
+    } else {
+      Float8Rows.read(from, offset, to, start, n);
     }
     int end = start + padded(n);
     if (end > start + n) {
@@ -61,22 +75,26 @@ final class RowAccess {
   }
 
   /** Reads to the start of {@code to}. */
-  static void read(boolean bf16, MemorySegment from, long offset, float[] to, int n) {
-    read(bf16, from, offset, to, 0, n);
+  static void read(DType dtype, MemorySegment from, long offset, float[] to, int n) {
+    read(dtype, from, offset, to, 0, n);
   }
 
   /** Writes {@code n} elements of {@code from}; arguments as for {@link #read}. */
-  static void write(boolean bf16, float[] from, int start, MemorySegment to, long offset, int n) {
-    if (bf16) {
-      writeBf16(from, start, to, offset, n);
-    } else {
+  static void write(DType dtype, float[] from, int start, MemorySegment to, long offset, int n) {
+    if (dtype == DType.F32) {
       MemorySegment.copy(from, start, to, ValueLayout.JAVA_FLOAT_UNALIGNED, offset, n);
+    } else if (dtype == DType.BF16) {
+      writeBf16(from, start, to, offset, n);
+    } else if (dtype == DType.F16) {
+      Float16Rows.write(from, start, to, offset, n);
+    } else {
+      Float8Rows.write(from, start, to, offset, n);
     }
   }
 
   /** Writes from the start of {@code from}. */
-  static void write(boolean bf16, float[] from, MemorySegment to, long offset, int n) {
-    write(bf16, from, 0, to, offset, n);
+  static void write(DType dtype, float[] from, MemorySegment to, long offset, int n) {
+    write(dtype, from, 0, to, offset, n);
   }
 
   /** BF16 bits as a float. */

@@ -14,7 +14,8 @@ final class ScalarAccess {
       case F32 -> from.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * index);
       case BF16 -> RowAccess.widen(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
       case F16 -> Float.float16ToFloat(from.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index));
-      case I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
+      case F8_E4M3 -> Float8Rows.widen(from.get(ValueLayout.JAVA_BYTE, index));
+      case I16, I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
     };
   }
 
@@ -28,7 +29,8 @@ final class ScalarAccess {
       case F16 ->
           to.set(
               ValueLayout.JAVA_SHORT_UNALIGNED, 2 * index, Float.floatToFloat16(roundToOdd(value)));
-      case I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
+      case F8_E4M3 -> to.set(ValueLayout.JAVA_BYTE, index, Float8Rows.narrow(roundToOdd(value)));
+      case I16, I32 -> throw new IllegalArgumentException("an integer tensor holds no floats");
     }
   }
 

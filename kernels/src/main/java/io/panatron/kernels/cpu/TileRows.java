@@ -13,8 +13,8 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Runs of consecutive elements, copied between the dtype of a tensor (F32 or BF16) and F32 scratch
- * memory, with the arithmetic that is cheapest while they pass.
+ * Runs of consecutive elements, copied between the dtype of a tensor (F32, BF16 or F16) and F32
+ * scratch memory, with the arithmetic that is cheapest while they pass.
  *
  * <p>Positions are counted in elements of the segment's dtype.
  *
@@ -63,8 +63,10 @@ final class TileRows {
       float factor) {
     if (dtype == DType.F32) {
       readF32(from, start, to, target, count, factor);
-    } else {
+    } else if (dtype == DType.BF16) {
       readBf16(from, start, to, target, count, factor);
+    } else {
+      Float16Rows.readTile(from, start, to, target, count, factor);
     }
   }
 
@@ -79,8 +81,10 @@ final class TileRows {
       float factor) {
     if (dtype == DType.F32) {
       readF32(from, start, to, target, count, factor);
-    } else {
+    } else if (dtype == DType.BF16) {
       writeBf16(from, start, to, target, count, factor);
+    } else {
+      Float16Rows.writeTile(from, start, to, target, count, factor);
     }
   }
 

@@ -39,7 +39,12 @@ final class ReferenceArray {
           values[i] = Float.float16ToFloat(segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i));
         }
       }
-      case I32 -> throw new IllegalArgumentException(tensor + " is not floating");
+      case F8_E4M3 -> {
+        for (int i = 0; i < values.length; i++) {
+          values[i] = fromFloat8(segment.get(ValueLayout.JAVA_BYTE, i));
+        }
+      }
+      case I16, I32 -> throw new IllegalArgumentException(tensor + " is not floating");
     }
     return values;
   }
@@ -65,7 +70,8 @@ final class ReferenceArray {
         case F32 -> segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i, (float) value);
         case BF16 -> segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, toBfloat16(value));
         case F16 -> segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, toFloat16(value));
-        case I32 -> throw new IllegalArgumentException(tensor + " is not floating");
+        case F8_E4M3 -> segment.set(ValueLayout.JAVA_BYTE, i, toFloat8(value));
+        case I16, I32 -> throw new IllegalArgumentException(tensor + " is not floating");
       }
     }
   }
@@ -89,6 +95,28 @@ final class ReferenceArray {
 
   static short toFloat16(double value) {
     return Float.floatToFloat16((float) round(value, 10, -14, 15));
+  }
+
+  /** E4M3: the exponent's bias is 7, exponent 0 is subnormal, all ones are NaN. */
+  private static double fromFloat8(byte bits) {
+    int exponent = bits >> 3 & 15;
+    int fraction = bits & 7;
+    double magnitude =
+        exponent == 0
+            ? Math.scalb((double) fraction, -9)
+            : Math.scalb(1 + fraction / 8.0, exponent - 7);
+    return Math.copySign(exponent == 15 && fraction == 7 ? Double.NaN : magnitude, bits);
+  }
+
+  private static byte toFloat8(double value) {
+    int sign = Double.doubleToRawLongBits(value) < 0 ? 0x80 : 0;
+    if (Double.isNaN(value)) {
+      return (byte) (sign | 0x7F);
+    }
+    double magnitude = Math.min(Math.abs(round(value, 3, -6, 8)), 448);
+    int exponent = Math.max(Math.getExponent(magnitude), -6);
+    int units = (int) Math.scalb(magnitude, 3 - exponent); // 8 to 15, less where subnormal
+    return (byte) (sign | (exponent + 6) * 8 + units);
   }
 
   /**

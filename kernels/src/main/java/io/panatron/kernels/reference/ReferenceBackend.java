@@ -12,6 +12,8 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
 import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.StoredShapes;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostDevice;
 import java.util.EnumSet;
@@ -21,11 +23,12 @@ import org.jspecify.annotations.Nullable;
  * The backend to which all others are compared: it checks shapes and hands each operation to the
  * class that holds its formulas.
  *
- * <p>Stores F64 or F32 (its element-wise operations also BF16 and F16) and computes in double, in
- * plain sequential loops. Outputs may alias inputs everywhere, which no other backend promises.
+ * <p>Stores F64, F32, BF16 or F16 and computes in double, in plain sequential loops. Outputs may
+ * alias inputs everywhere, which no other backend promises.
  */
 public final class ReferenceBackend implements Backend {
-  private final OperationShapes shapes = new OperationShapes(EnumSet.of(DType.F64, DType.F32));
+  private final OperationShapes shapes =
+      new OperationShapes(EnumSet.of(DType.F64, DType.F32, DType.BF16, DType.F16));
   private final Device device;
 
   public ReferenceBackend() {
@@ -333,6 +336,18 @@ public final class ReferenceBackend implements Backend {
       @Nullable Tensor model) {
     shapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
     ReferenceOptimizer.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
+  }
+
+  @Override
+  public void adamWStored(
+      AdamWStep step,
+      StoredTensor parameter,
+      Tensor gradient,
+      StoredTensor firstMoment,
+      StoredTensor secondMoment,
+      @Nullable Tensor model) {
+    StoredShapes.adamW(parameter, gradient, firstMoment, secondMoment, model);
+    ReferenceStoredAdamW.adamW(step, parameter, gradient, firstMoment, secondMoment, model);
   }
 
   @Override

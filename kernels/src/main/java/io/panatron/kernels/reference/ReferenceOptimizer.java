@@ -20,6 +20,14 @@ final class ReferenceOptimizer {
     double[] grad = ReferenceArray.read(gradient);
     double[] m = ReferenceArray.read(firstMoment);
     double[] v = ReferenceArray.read(secondMoment);
+    update(step, p, grad, m, v);
+    ReferenceArray.write(m, firstMoment);
+    ReferenceArray.write(v, secondMoment);
+    writeParameter(p, parameter, model);
+  }
+
+  /** Updates {@code p}, {@code m} and {@code v}. */
+  static void update(AdamWStep step, double[] p, double[] grad, double[] m, double[] v) {
     double firstCorrection = 1 - Math.pow(step.beta1(), (double) step.step());
     double secondCorrection = 1 - Math.pow(step.beta2(), (double) step.step());
     for (int i = 0; i < p.length; i++) {
@@ -30,9 +38,6 @@ final class ReferenceOptimizer {
       double denominator = Math.sqrt(v[i] / secondCorrection) + step.epsilon();
       p[i] -= step.learningRate() / firstCorrection * m[i] / denominator;
     }
-    ReferenceArray.write(m, firstMoment);
-    ReferenceArray.write(v, secondMoment);
-    writeParameter(p, parameter, model);
   }
 
   static void sgd(

@@ -11,7 +11,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 
-/** Workers with checked memory, and tensors of repeatable numbers that BF16 holds exactly. */
+/**
+ * Workers with checked memory, and tensors of repeatable numbers that BF16 and F16 hold exactly.
+ */
 final class CpuFixture implements AutoCloseable {
   private final MemoryPool pool = new MemoryPool(new HostDevice("test"), (bytes, reserved) -> {});
   private final MemoryScope scope = pool.scope("test", true);
@@ -19,11 +21,11 @@ final class CpuFixture implements AutoCloseable {
   private final CpuWorkers workers;
 
   CpuFixture(int threads) {
-    this(threads, MatmulEngine.Bf16Products.DETECTED);
+    this(threads, MatmulEngine.HalfProducts.DETECTED);
   }
 
-  CpuFixture(int threads, MatmulEngine.Bf16Products bf16) {
-    workers = new CpuWorkers(threads, NativeLibraries.cacheFolder(System.getenv()), bf16);
+  CpuFixture(int threads, MatmulEngine.HalfProducts halves) {
+    workers = new CpuWorkers(threads, NativeLibraries.cacheFolder(System.getenv()), halves);
   }
 
   CpuWorkers workers() {
@@ -42,6 +44,9 @@ final class CpuFixture implements AutoCloseable {
       int bits = Float.floatToIntBits((float) (random.nextGaussian() * deviation)) & 0xFFFF0000;
       if (dtype == DType.BF16) {
         segment.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (bits >>> 16));
+      } else if (dtype == DType.F16) {
+        short half = Float.floatToFloat16(Float.intBitsToFloat(bits));
+        segment.setAtIndex(ValueLayout.JAVA_SHORT, i, half);
       } else {
         segment.setAtIndex(ValueLayout.JAVA_INT, i, bits);
       }

@@ -17,7 +17,7 @@ class CpuThreadCountTest {
   private static final DropoutMask MASK = new DropoutMask(0.2, 42, 3, 1, 5, 0);
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void linearHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     assertSameBits(f -> {
       Tensor x = f.normal(dtype, 1, 601, 72);
@@ -36,7 +36,7 @@ class CpuThreadCountTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void attentionHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     AttentionLayout layout = AttentionLayout.packed(new int[] {0, 700, 703, 1000});
     assertSameBits(f -> {
@@ -57,7 +57,7 @@ class CpuThreadCountTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void dropoutHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     assertSameBits(f -> {
       Tensor x = f.normal(dtype, 1, 700, 130);
@@ -67,7 +67,7 @@ class CpuThreadCountTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void crossEntropyHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     assertSameBits(f -> {
       Tensor x = f.normal(dtype, 1, 650, 40);

@@ -32,7 +32,7 @@ class MatmulEngineTest {
             new MatmulEngine(
                 NativeLibraries.cacheFolder(System.getenv()),
                 1,
-                MatmulEngine.Bf16Products.DETECTED);
+                MatmulEngine.HalfProducts.DETECTED);
         Arena arena = Arena.ofConfined()) {
       engine.startThread();
       for (int form = 0; form < 8; form++) {

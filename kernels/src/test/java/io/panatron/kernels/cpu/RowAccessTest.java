@@ -3,13 +3,14 @@ package io.panatron.kernels.cpu;
 import static io.panatron.kernels.cpu.VectorMath.LANES;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.panatron.kernels.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 final class RowAccessTest {
   /** What is cut off: nothing, the least, and both sides of the tie. */
@@ -27,7 +28,7 @@ final class RowAccessTest {
         for (int upper = 0; upper < count; upper++) {
           x[upper] = Float.intBitsToFloat(upper << 16 | lower);
         }
-        RowAccess.write(true, x, rounded, 0, count);
+        RowAccess.write(DType.BF16, x, rounded, 0, count);
         for (int upper = 0; upper < count; upper++) {
           checkRounded(x[upper], rounded.getAtIndex(ValueLayout.JAVA_SHORT, upper));
           checkRounded(x[upper], RowAccess.narrow(x[upper]));
@@ -46,10 +47,10 @@ final class RowAccessTest {
   }
 
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void rowsOfEveryLengthMoveAndNothingElseDoes(boolean bf16) {
+  @EnumSource(names = {"F32", "BF16", "F16"})
+  void rowsOfEveryLengthMoveAndNothingElseDoes(DType dtype) {
     int most = 3 * LANES + 1;
-    int bytes = bf16 ? 2 : 4;
+    int bytes = dtype.bytes();
     try (Arena arena = Arena.ofConfined()) {
       for (int n = 0; n <= most; n++) {
         // Exact sizes: one element too far throws.
@@ -58,18 +59,18 @@ final class RowAccessTest {
         float[] row = new float[LANES + RowAccess.padded(most)];
         Arrays.fill(row, UNTOUCHED);
         for (int i = 0; i < n; i++) {
-          set(bf16, from, i + 1, i - 5f);
+          set(dtype, from, i + 1, i - 5f);
         }
-        RowAccess.read(bf16, from, bytes, row, LANES, n);
+        RowAccess.read(dtype, from, bytes, row, LANES, n);
         for (int i = 0; i < row.length - LANES; i++) {
           float expected = i < n ? i - 5f : i < RowAccess.padded(n) ? 0 : UNTOUCHED;
           assertThat(row[LANES + i]).isEqualTo(expected);
         }
-        RowAccess.write(bf16, row, LANES, to, bytes, n);
-        assertThat(get(bf16, to, 0)).isZero();
-        assertThat(get(bf16, to, n + 1)).isZero();
+        RowAccess.write(dtype, row, LANES, to, bytes, n);
+        assertThat(get(dtype, to, 0)).isZero();
+        assertThat(get(dtype, to, n + 1)).isZero();
         for (int i = 0; i < n; i++) {
-          assertThat(get(bf16, to, i + 1)).isEqualTo(i - 5f);
+          assertThat(get(dtype, to, i + 1)).isEqualTo(i - 5f);
         }
       }
     }
@@ -100,18 +101,11 @@ final class RowAccessTest {
         : Math.abs((double) Float.intBitsToFloat(bits << 16));
   }
 
-  private static void set(boolean bf16, MemorySegment segment, long index, float value) {
-    if (bf16) {
-      segment.setAtIndex(
-          ValueLayout.JAVA_SHORT, index, (short) (Float.floatToRawIntBits(value) >>> 16));
-    } else {
-      segment.setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
-    }
+  private static void set(DType dtype, MemorySegment segment, long index, float value) {
+    ScalarAccess.write(dtype, segment, index, value);
   }
 
-  private static float get(boolean bf16, MemorySegment segment, long index) {
-    return bf16
-        ? Float.intBitsToFloat(segment.getAtIndex(ValueLayout.JAVA_SHORT, index) << 16)
-        : segment.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+  private static float get(DType dtype, MemorySegment segment, long index) {
+    return (float) ScalarAccess.read(dtype, segment, index);
   }
 }

@@ -47,7 +47,7 @@ final class VectorKernelsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void theBitsAreTheSameForAnyNumberOfThreads(DType dtype) {
     List<byte[]> single = results(dtype, 1);
     assertThat(single).isNotEmpty();
@@ -63,7 +63,7 @@ final class VectorKernelsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F32", "BF16"})
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void outputsMayTakeThePlaceOfInputsWhereTheContractSaysSo(DType dtype) {
     try (WorkerPool pool = new WorkerPool(2, "test", () -> {})) {
       CpuRmsNorm norm = new CpuRmsNorm(pool);

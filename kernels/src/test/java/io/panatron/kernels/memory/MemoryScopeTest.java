@@ -182,6 +182,8 @@ final class MemoryScopeTest {
                         Float.intBitsToFloat(fresh.getAtIndex(ValueLayout.JAVA_SHORT, i) << 16));
                 case F16 ->
                     Float.isNaN(Float.float16ToFloat(fresh.getAtIndex(ValueLayout.JAVA_SHORT, i)));
+                case F8_E4M3 -> (fresh.get(ValueLayout.JAVA_BYTE, i) & 0x7E) == 0x7E;
+                case I16 -> fresh.getAtIndex(ValueLayout.JAVA_SHORT, i) != 0;
                 case I32 -> fresh.getAtIndex(ValueLayout.JAVA_INT, i) < 0;
               };
           assertThat(bad).as("element %s of %s", i, count).isTrue();

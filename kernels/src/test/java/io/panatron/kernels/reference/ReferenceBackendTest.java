@@ -37,14 +37,14 @@ final class ReferenceBackendTest {
   }
 
   @Test
-  void computesInF64AndF32Only() {
+  void computesInEveryFloatingDtype() {
     assertThat(List.of(DType.values()).stream().filter(backend::computesIn))
-        .containsExactly(DType.F64, DType.F32);
-    Tensor bf16 = scope.allocate("x", DType.BF16, 2, 3);
+        .containsExactly(DType.F64, DType.F32, DType.BF16, DType.F16);
+    Tensor integers = scope.allocate("x", DType.I32, 2, 3);
     refused(
-        () -> backend.linearForward(scope, bf16, bf16, null, f32(2, 2)),
+        () -> backend.linearForward(scope, integers, integers, null, f32(2, 2)),
         "linearForward",
-        "BF16[2, 3]");
+        "I32[2, 3]");
   }
 
   @Test

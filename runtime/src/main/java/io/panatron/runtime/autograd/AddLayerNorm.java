@@ -85,17 +85,13 @@ public record AddLayerNorm(
       dx =
           tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
     }
+    Tensor dWeight = weight.beginGradient(tape);
+    Tensor dBias = bias.beginGradient(tape);
     tape.backend()
         .addLayerNormBackward(
-            tape.scope(),
-            sum,
-            weight.value(),
-            rstd,
-            dy,
-            dSum,
-            dx,
-            weight.trainedGradient(),
-            bias.trainedGradient());
+            tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, dWeight, dBias);
+    weight.endGradient(tape, dWeight);
+    bias.endGradient(tape, dBias);
     tape.release(dy);
     if (dSum != null) {
       tape.release(dSum);

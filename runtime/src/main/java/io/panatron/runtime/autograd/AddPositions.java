@@ -29,7 +29,9 @@ public record AddPositions(Tensor x, Tensor positions, Parameter table, Tensor y
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
     if (table.isTrained()) {
-      tape.backend().embeddingBackward(tape.scope(), positions, dy, table.trainedGradient());
+      Tensor dTable = table.beginGradient(tape);
+      tape.backend().embeddingBackward(tape.scope(), positions, dy, dTable);
+      table.endGradient(tape, dTable);
     }
     tape.giveGradient(x, dy);
   }

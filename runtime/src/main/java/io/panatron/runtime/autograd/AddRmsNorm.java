@@ -84,9 +84,10 @@ public record AddRmsNorm(
       dx =
           tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
     }
+    Tensor dWeight = weight.beginGradient(tape);
     tape.backend()
-        .addRmsNormBackward(
-            tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, weight.trainedGradient());
+        .addRmsNormBackward(tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, dWeight);
+    weight.endGradient(tape, dWeight);
     tape.release(dy);
     if (dSum != null) {
       tape.release(dSum);

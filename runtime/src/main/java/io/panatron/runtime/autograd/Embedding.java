@@ -25,7 +25,9 @@ public record Embedding(Tensor ids, Parameter table, Tensor y) implements Op {
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
     if (table.isTrained()) {
-      tape.backend().embeddingBackward(tape.scope(), ids, dy, table.trainedGradient());
+      Tensor dTable = table.beginGradient(tape);
+      tape.backend().embeddingBackward(tape.scope(), ids, dy, dTable);
+      table.endGradient(tape, dTable);
     }
     tape.release(dy);
   }

@@ -46,8 +46,13 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
     if (weight.isTrained()) {
-      Tensor dBias = bias == null ? null : bias.gradient();
-      tape.backend().linearBackwardWeight(tape.scope(), x, dy, weight.trainedGradient(), dBias);
+      Tensor dWeight = weight.beginGradient(tape);
+      Tensor dBias = bias == null || !bias.isTrained() ? null : bias.beginGradient(tape);
+      tape.backend().linearBackwardWeight(tape.scope(), x, dy, dWeight, dBias);
+      weight.endGradient(tape, dWeight);
+      if (bias != null && dBias != null) {
+        bias.endGradient(tape, dBias);
+      }
     }
     tape.release(x);
     Tensor dx =

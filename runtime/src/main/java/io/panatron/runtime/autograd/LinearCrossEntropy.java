@@ -56,7 +56,7 @@ public record LinearCrossEntropy(
     Backend backend = tape.backend();
     MemoryScope scope = tape.scope();
     Tensor weight = head.value();
-    Tensor dWeight = head.trainedGradient();
+    Tensor dWeight = head.beginGradient(tape);
     switch (kind) {
       case CROSS_ENTROPY ->
           backend.linearCrossEntropyForwardBackward(
@@ -64,6 +64,7 @@ public record LinearCrossEntropy(
       case DFT ->
           backend.linearDftForwardBackward(scope, x, weight, labels, dLosses, losses, dx, dWeight);
     }
+    head.endGradient(tape, dWeight);
     tape.release(x);
     tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
     return losses;
@@ -84,16 +85,11 @@ public record LinearCrossEntropy(
     }
     Tensor dLosses = tape.takeGradient(losses);
     Tensor gradient = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dHead = head.beginGradient(tape);
     tape.backend()
         .linearCrossEntropyBackward(
-            tape.scope(),
-            x,
-            head.value(),
-            labels,
-            logSumExp,
-            dLosses,
-            gradient,
-            head.trainedGradient());
+            tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
+    head.endGradient(tape, dHead);
     tape.release(dLosses);
     tape.release(logSumExp);
     tape.release(x);

@@ -1,5 +1,6 @@
 package io.panatron.runtime.autograd;
 
+import io.panatron.kernels.DType;
 import io.panatron.kernels.Shape;
 import io.panatron.kernels.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -7,9 +8,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * A named weight: what the forward pass reads, and where its gradient accumulates.
  *
+ * <p>A gradient in BF16 is summed in the accumulator dtype within one operation, and rounded when
+ * that sum is added: see {@link #beginGradient}.
+ *
  * @param value in the compute dtype
- * @param gradient of the same shape in the accumulator dtype, or null when the weight is not
- *     trained
+ * @param gradient of the same shape in the accumulator dtype or in BF16, or null when the weight is
+ *     not trained
  */
 public record Parameter(String name, Tensor value, @Nullable Tensor gradient) {
   public Parameter {
@@ -25,6 +29,30 @@ public record Parameter(String name, Tensor value, @Nullable Tensor gradient) {
 
   public boolean isTrained() {
     return gradient != null;
+  }
+
+  /**
+   * Where a kernel may add to the gradient: the gradient itself, or zeros in the accumulator dtype
+   * where it is stored narrower. {@link #endGradient} takes it back.
+   */
+  Tensor beginGradient(Tape tape) {
+    Tensor total = trainedGradient();
+    DType sums = value.dtype().accumulator();
+    if (total.dtype() == sums) {
+      return total;
+    }
+    Tensor part = tape.scope().allocate(name + " gradient", sums, total.shape());
+    tape.backend().fill(part, 0);
+    return part;
+  }
+
+  /** Adds what a kernel added, if it did not go to the gradient itself. */
+  void endGradient(Tape tape, Tensor part) {
+    Tensor total = trainedGradient();
+    if (part != total) {
+      tape.backend().add(part, total);
+      tape.release(part);
+    }
   }
 
   /** The gradient of a weight that is trained. */

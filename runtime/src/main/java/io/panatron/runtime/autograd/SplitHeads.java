@@ -107,6 +107,9 @@ public record SplitHeads(
     Tensor dv = tape.takeGradient(heads.v());
     Tensor dqkv =
         tape.allocate("dqkv", dq.dtype(), dq.shape().extent(0), rotation.geometry().fusedColumns());
+    Tensor dQuery =
+        norm == null || !norm.query().isTrained() ? null : norm.query().beginGradient(tape);
+    Tensor dKey = norm == null || !norm.key().isTrained() ? null : norm.key().beginGradient(tape);
     tape.backend()
         .splitHeadsBackward(
             tape.scope(),
@@ -120,8 +123,14 @@ public record SplitHeads(
             dk,
             dv,
             dqkv,
-            norm == null ? null : norm.query().gradient(),
-            norm == null ? null : norm.key().gradient());
+            dQuery,
+            dKey);
+    if (norm != null && dQuery != null) {
+      norm.query().endGradient(tape, dQuery);
+    }
+    if (norm != null && dKey != null) {
+      norm.key().endGradient(tape, dKey);
+    }
     tape.release(dq);
     tape.release(dk);
     tape.release(dv);

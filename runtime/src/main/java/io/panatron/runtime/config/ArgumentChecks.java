@@ -158,6 +158,28 @@ final class ArgumentChecks {
         "--bf16 true and --fp16 true exclude each other; keep one of them.");
     contradiction("bf16", bf16, "bfloat16", dtype);
     contradiction("fp16", fp16, "float16", dtype);
+    checkOptimizerPrecision(a);
+  }
+
+  private static void checkOptimizerPrecision(ParsedArguments a) {
+    boolean precisionAware = a.flag("use_precision_aware_optimizer");
+    for (String name :
+        new String[] {
+          "main_grads_dtype", "main_params_dtype", "exp_avg_dtype", "exp_avg_sq_dtype"
+        }) {
+      refuse(
+          !precisionAware && !a.text(name).equals("fp32"),
+          "--%s %s needs --use_precision_aware_optimizer true; add that or drop it."
+              .formatted(name, a.text(name)));
+    }
+    refuse(
+        precisionAware && !a.text("optimizer").equals("adam"),
+        "--use_precision_aware_optimizer true is for --optimizer adam, not %s; drop one of them."
+            .formatted(a.text("optimizer")));
+    refuse(
+        precisionAware && !a.flag("use_distributed_optimizer"),
+        "--use_precision_aware_optimizer true needs --use_distributed_optimizer true; drop one of"
+            + " them.");
   }
 
   private static void contradiction(

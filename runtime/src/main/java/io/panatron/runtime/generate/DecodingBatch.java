@@ -179,7 +179,8 @@ final class DecodingBatch implements AutoCloseable {
       case F64 ->
           MemorySegment.copy(
               logits, ValueLayout.JAVA_DOUBLE, start * Double.BYTES, into, 0, vocabulary);
-      case BF16, F16, I32 -> throw new IllegalStateException("logits of " + logitsDtype);
+      case BF16, F16, F8_E4M3, I16, I32 ->
+          throw new IllegalStateException("logits of " + logitsDtype);
     }
   }
 

@@ -36,9 +36,20 @@ public record LoadedModel(
    * @param positions the longest sequence that will be seen
    * @param seed of random weights, drawn if the folder holds none
    * @param checkMemory red zones around every buffer
+   * @param gradients dtype of parameter gradients: the accumulator of {@code dtype}, or BF16
    */
   public record Options(
-      DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {}
+      DType dtype,
+      boolean trained,
+      int positions,
+      long seed,
+      boolean checkMemory,
+      DType gradients) {
+    /** With gradients in the accumulator dtype. */
+    public Options(DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {
+      this(dtype, trained, positions, seed, checkMemory, dtype.accumulator());
+    }
+  }
 
   /**
    * Reads a Hugging Face model folder.
@@ -104,7 +115,11 @@ public record LoadedModel(
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
     ParameterStore store =
         new ParameterStore(
-            backend, run, ModelBuilder.specs(config), options.dtype(), options.trained());
+            backend,
+            run,
+            ModelBuilder.specs(config),
+            options.dtype(),
+            options.trained() ? options.gradients() : null);
     TransformerModel network =
         ModelBuilder.build(
             config,

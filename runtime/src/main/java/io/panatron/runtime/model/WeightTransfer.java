@@ -10,14 +10,17 @@ import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import io.panatron.runtime.checkpoint.SafetensorsTensor;
 import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.optim.FlatState;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Moves parameters between the device and safetensors files, taking fused parameters apart and
@@ -51,16 +54,7 @@ public final class WeightTransfer {
     for (ParameterLayout layout : layouts) {
       Tensor parameter = store.view(flat, layout.name());
       for (ParameterLayout.Part part : layout.parts()) {
-        SafetensorsTensor tensor = tensors.get(prefix + part.hfName());
-        if (tensor == null || !Arrays.equals(tensor.shape(), layout.shape(part))) {
-          throw new UserError(
-              "the file has no tensor "
-                  + prefix
-                  + part.hfName()
-                  + " of shape "
-                  + Arrays.toString(layout.shape(part))
-                  + "; it belongs to another model");
-        }
+        SafetensorsTensor tensor = required(tensors, prefix, layout, part);
         Tensor target = parameter.slice(part.firstRow(), part.rows());
         if (part.transposed()) {
           uploadTransposed(tensor, target, scratch);
@@ -69,6 +63,24 @@ public final class WeightTransfer {
         }
       }
     }
+  }
+
+  private static SafetensorsTensor required(
+      Map<String, SafetensorsTensor> tensors,
+      String prefix,
+      ParameterLayout layout,
+      ParameterLayout.Part part) {
+    SafetensorsTensor tensor = tensors.get(prefix + part.hfName());
+    if (tensor == null || !Arrays.equals(tensor.shape(), layout.shape(part))) {
+      throw new UserError(
+          "the file has no tensor "
+              + prefix
+              + part.hfName()
+              + " of shape "
+              + Arrays.toString(layout.shape(part))
+              + "; it belongs to another model");
+    }
+    return tensor;
   }
 
   /** The tensors of a flat buffer of the store's layout, to be saved in the buffer's own dtype. */
@@ -96,6 +108,107 @@ public final class WeightTransfer {
     return sources;
   }
 
+  /**
+   * Overwrites optimizer state with the F32 tensors of a file.
+   *
+   * @param tensors as for {@link #load(Map, String, ParameterStore, Tensor, MemoryScope)}
+   * @param scales each parameter's scale as it was saved, or null to choose new ones
+   */
+  public void load(
+      Map<String, SafetensorsTensor> tensors,
+      String prefix,
+      FlatState state,
+      @Nullable SafetensorsTensor scales) {
+    Tensor factors = state.scales();
+    boolean chooses = scales == null;
+    if (factors != null && scales != null) {
+      backend.device().upload(scales.data(), factors);
+    }
+    for (ParameterLayout layout : layouts) {
+      List<SafetensorsTensor> parts =
+          layout.parts().stream().map(part -> statePart(tensors, prefix, layout, part)).toList();
+      if (chooses) {
+        state.scaleFor(layout.name(), largest(parts));
+      }
+      long position = 0;
+      for (SafetensorsTensor part : parts) {
+        long count = part.data().byteSize() / Float.BYTES;
+        for (long first = 0; first < count; first += state.chunk()) {
+          long length = Math.min(state.chunk(), count - first);
+          MemorySegment numbers = part.data().asSlice(first * Float.BYTES, length * Float.BYTES);
+          state.upload(layout.name(), position + first, length, numbers);
+        }
+        position += count;
+      }
+    }
+  }
+
+  private static SafetensorsTensor statePart(
+      Map<String, SafetensorsTensor> tensors,
+      String prefix,
+      ParameterLayout layout,
+      ParameterLayout.Part part) {
+    SafetensorsTensor tensor = required(tensors, prefix, layout, part);
+    if (tensor.dtype() != SafetensorsDtype.F32) {
+      throw new UserError(
+          "the file has " + tensor + ", where optimizer state is F32; it belongs to another run");
+    }
+    return tensor;
+  }
+
+  private static float largest(List<SafetensorsTensor> parts) {
+    float largest = 0;
+    for (SafetensorsTensor part : parts) {
+      for (long at = 0; at < part.data().byteSize(); at += Float.BYTES) {
+        float number = part.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
+        largest = Math.max(largest, Math.abs(number));
+      }
+    }
+    return largest;
+  }
+
+  /** Optimizer state to be saved in F32, and its scales, if it has any, under {@code scales}. */
+  public List<TensorSource> sources(FlatState state, String prefix, String scales) {
+    List<TensorSource> sources = new ArrayList<>();
+    for (ParameterLayout layout : layouts) {
+      long position = 0;
+      for (ParameterLayout.Part part : layout.parts()) {
+        long[] shape = layout.shape(part);
+        long first = position;
+        long count = Arrays.stream(shape).reduce(1, Math::multiplyExact);
+        sources.add(
+            new TensorSource(
+                prefix + part.hfName(),
+                SafetensorsDtype.F32,
+                shape,
+                out -> download(state, layout.name(), first, count, out)));
+        position += count;
+      }
+    }
+    Tensor factors = state.scales();
+    if (factors != null) {
+      long[] shape = {factors.elements()};
+      sources.add(
+          new TensorSource(
+              scales, SafetensorsDtype.F32, shape, new DeviceRows(backend.device(), factors)));
+    }
+    return sources;
+  }
+
+  private static void download(
+      FlatState state, String parameter, long position, long count, WritableByteChannel out)
+      throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      long most = Math.max(1, Math.min(state.chunk(), count));
+      MemorySegment host = arena.allocate(most * Float.BYTES, 8);
+      for (long first = 0; first < count; first += state.chunk()) {
+        long length = Math.min(state.chunk(), count - first);
+        state.download(parameter, position + first, length, host);
+        TensorSource.write(host.asSlice(0, length * Float.BYTES), out);
+      }
+    }
+  }
+
   /** The dtype under which a device dtype is saved. */
   public static SafetensorsDtype fileDtype(DType dtype) {
     return switch (dtype) {
@@ -103,6 +216,8 @@ public final class WeightTransfer {
       case F32 -> SafetensorsDtype.F32;
       case BF16 -> SafetensorsDtype.BF16;
       case F16 -> SafetensorsDtype.F16;
+      case F8_E4M3 -> SafetensorsDtype.F8_E4M3;
+      case I16 -> SafetensorsDtype.I16;
       case I32 -> SafetensorsDtype.I32;
     };
   }

@@ -27,11 +27,25 @@ public final class ParameterStore {
    */
   public ParameterStore(
       Backend backend, MemoryScope run, List<FlatLayout.Spec> specs, DType dtype, boolean trained) {
+    this(backend, run, specs, dtype, trained ? dtype.accumulator() : null);
+  }
+
+  /**
+   * Allocates from the run scope and zeroes everything.
+   *
+   * @param gradientDType the accumulator of {@code dtype}, or BF16; null if no gradients are needed
+   */
+  public ParameterStore(
+      Backend backend,
+      MemoryScope run,
+      List<FlatLayout.Spec> specs,
+      DType dtype,
+      @Nullable DType gradientDType) {
     layout = new FlatLayout(specs);
     values = run.allocate("parameters", dtype, layout.elements());
     backend.fill(values, 0);
-    if (trained) {
-      gradients = run.allocate("gradients", dtype.accumulator(), layout.elements());
+    if (gradientDType != null) {
+      gradients = run.allocate("gradients", gradientDType, layout.elements());
       backend.fill(gradients, 0);
     } else {
       gradients = null;
@@ -75,7 +89,7 @@ public final class ParameterStore {
     return values;
   }
 
-  /** All gradients, [elements] in the accumulator dtype. */
+  /** All gradients, [elements] in the accumulator dtype or in BF16. */
   public Tensor gradients() {
     if (gradients == null) {
       throw new IllegalStateException("these parameters are not trained");

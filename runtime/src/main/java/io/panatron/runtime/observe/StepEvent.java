@@ -25,6 +25,14 @@ public final class StepEvent extends Event {
   @Description("L2 norm before clipping")
   public double gradientNorm;
 
+  @Label("Skipped")
+  @Description("Whether nothing was updated, since the gradients overflowed under their loss scale")
+  public boolean skipped;
+
+  @Label("Loss Scale")
+  @Description("Factor on the loss of the next step; 1 where losses are not scaled")
+  public double lossScale;
+
   @Label("Learning Rate")
   public double learningRate;
 

@@ -1,6 +1,8 @@
 package io.panatron.runtime.optim;
 
 import io.panatron.kernels.DType;
+import io.panatron.kernels.Shape;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.runtime.nn.FlatLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,16 +31,17 @@ public record MemoryPlan(List<Entry> entries) {
 
   /** The plan of training parameters with an optimizer. */
   public static MemoryPlan of(
-      List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings.Kind optimizer) {
-    DType accumulator = dtype.accumulator();
+      List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer) {
+    StateDTypes state = optimizer.stateDTypes();
     List<Entry> entries = new ArrayList<>();
     add(entries, "parameters", dtype, specs);
-    add(entries, "gradients", accumulator, specs);
-    if (dtype != accumulator) {
-      add(entries, "main_param", accumulator, specs);
+    add(entries, "gradients", state.gradients(dtype), specs);
+    DType main = state.parameters(dtype);
+    if (main != null) {
+      addState(entries, "main_param", main, specs);
     }
-    for (String moment : Optimizer.momentNames(optimizer)) {
-      add(entries, moment, accumulator, specs);
+    for (String moment : Optimizer.momentNames(optimizer.kind())) {
+      addState(entries, moment, state.moment(moment, dtype), specs);
     }
     return new MemoryPlan(entries);
   }
@@ -48,6 +51,16 @@ public record MemoryPlan(List<Entry> entries) {
     for (FlatLayout.Spec spec : specs) {
       long bytes = FlatLayout.paddedElements(spec.shape()) * dtype.bytes();
       entries.add(new Entry(purpose, spec.name(), spec.shape().toString(), dtype, bytes));
+    }
+  }
+
+  private static void addState(
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs) {
+    add(entries, purpose, dtype, specs);
+    if (StoredTensor.isScaled(dtype)) {
+      String shape = Shape.of(specs.size()).toString();
+      long bytes = (long) specs.size() * DType.F32.bytes();
+      entries.add(new Entry("scales", purpose, shape, DType.F32, bytes));
     }
   }
 

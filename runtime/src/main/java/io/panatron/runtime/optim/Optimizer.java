@@ -5,27 +5,36 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.SgdStep;
+import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Main parameters and moments, and one update after another.
  *
- * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 the
- * optimizer keeps main parameters in F32 and rounds them into the model after each update.
+ * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 or F16
+ * the optimizer keeps main parameters in F32 and rounds them into the model after each update.
+ *
+ * <p>{@link StateDTypes} may have main parameters, gradients and moments stored narrower; each
+ * parameter is then updated by itself, since its scales are its own.
  */
 public final class Optimizer {
   private final Backend backend;
   private final OptimizerSettings settings;
   private final ParameterStore store;
   private final Tensor mainParameters;
+  private final @Nullable FlatState narrowParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
   private Runnable beforeUpdate = () -> {};
+  private final Map<String, FlatState> narrowMoments = new LinkedHashMap<>();
+  private final LossScaler lossScaler;
   private long steps;
 
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
@@ -34,18 +43,33 @@ public final class Optimizer {
     this.backend = backend;
     this.settings = settings;
     this.store = store;
-    DType accumulator = store.values().dtype().accumulator();
-    if (store.values().dtype() == accumulator) {
+    DType compute = store.values().dtype();
+    StateDTypes dtypes = settings.stateDTypes();
+    lossScaler = settings.lossScaler(compute);
+    if (dtypes.isNarrow(compute)) {
+      Tensor staging = FlatState.newStaging(run, store);
+      DType main = dtypes.parameters(compute);
+      narrowParameters =
+          main == null ? null : new FlatState(backend, run, store, "main_param", main, staging);
       mainParameters = store.values();
+      for (String name : momentNames(settings.kind())) {
+        DType dtype = dtypes.moment(name, compute);
+        narrowMoments.put(name, new FlatState(backend, run, store, name, dtype, staging));
+      }
     } else {
-      mainParameters = run.allocate("main parameters", accumulator, store.layout().elements());
-      adoptModelValues();
+      DType accumulator = compute.accumulator();
+      narrowParameters = null;
+      mainParameters =
+          compute == accumulator
+              ? store.values()
+              : run.allocate("main parameters", accumulator, store.layout().elements());
+      for (String name : momentNames(settings.kind())) {
+        Tensor moment = run.allocate(name, accumulator, store.layout().elements());
+        backend.fill(moment, 0);
+        moments.put(name, moment);
+      }
     }
-    for (String name : momentNames(settings.kind())) {
-      Tensor moment = run.allocate(name, accumulator, store.layout().elements());
-      backend.fill(moment, 0);
-      moments.put(name, moment);
-    }
+    adoptModelValues();
   }
 
   static List<String> momentNames(OptimizerSettings.Kind kind) {
@@ -57,7 +81,9 @@ public final class Optimizer {
 
   /** Sets the main parameters to what the model holds, after weights were loaded. */
   public void adoptModelValues() {
-    if (mainParameters != store.values()) {
+    if (narrowParameters != null) {
+      narrowParameters.adoptModel();
+    } else if (mainParameters != store.values()) {
       backend.copy(store.values(), mainParameters);
     }
   }
@@ -69,7 +95,20 @@ public final class Optimizer {
     }
   }
 
-  /** The parameters at full precision, flat; the model's own values if they are that already. */
+  /** Main parameters under {@link StateDTypes} that are not F32 and the model's own; else null. */
+  public @Nullable FlatState narrowParameters() {
+    return narrowParameters;
+  }
+
+  /** The moments by name where any state is stored narrow; {@link #moments} is then empty. */
+  public Map<String, FlatState> narrowMoments() {
+    return Map.copyOf(narrowMoments);
+  }
+
+  /**
+   * The parameters at full precision, flat; the model's own values if they are that already, or if
+   * {@link #narrowParameters} are kept.
+   */
   public Tensor mainParameters() {
     return mainParameters;
   }
@@ -77,6 +116,11 @@ public final class Optimizer {
   /** The flat moments by name. */
   public Map<String, Tensor> moments() {
     return Map.copyOf(moments);
+  }
+
+  /** What the loss is multiplied with before backward. */
+  public LossScaler lossScaler() {
+    return lossScaler;
   }
 
   /** Updates done so far. */
@@ -90,6 +134,12 @@ public final class Optimizer {
 
   public void zeroGradients() {
     backend.fill(store.gradients(), 0);
+  }
+
+  /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
+  public double gradientNormOrNan(double scale) {
+    double squares = backend.sumOfSquares(store.gradients());
+    return Double.isFinite(squares) ? Math.sqrt(squares) * scale : Double.NaN;
   }
 
   /**
@@ -133,9 +183,46 @@ public final class Optimizer {
   public void step(double rate, double gradientScale) {
     beforeUpdate.run();
     steps++;
+    if (!narrowMoments.isEmpty()) {
+      updateEach(rate, gradientScale);
+      return;
+    }
     long decayed = store.layout().decayedElements();
     update(rate, gradientScale, settings.weightDecay(), 0, decayed);
     update(rate, gradientScale, 0, decayed, store.layout().elements() - decayed);
+  }
+
+  private void updateEach(double rate, double gradientScale) {
+    FlatLayout layout = store.layout();
+    List<Parameter> parameters = store.all();
+    for (int i = 0; i < parameters.size(); i++) {
+      FlatLayout.Slot slot = layout.slot(parameters.get(i).name());
+      long count = slot.shape().elements();
+      Tensor values = store.values().slice(slot.first(), count);
+      boolean decays = slot.first() < layout.decayedElements();
+      backend.adamWStored(
+          adamWStep(rate, gradientScale, decays ? settings.weightDecay() : 0),
+          narrowParameters == null ? StoredTensor.of(values) : narrowParameters.of(i),
+          store.gradients().slice(slot.first(), count),
+          narrowMoment("exp_avg").of(i),
+          narrowMoment("exp_avg_sq").of(i),
+          narrowParameters == null ? null : values);
+    }
+  }
+
+  private AdamWStep adamWStep(double rate, double gradientScale, double weightDecay) {
+    return new AdamWStep(
+        rate,
+        settings.beta1(),
+        settings.beta2(),
+        settings.epsilon(),
+        weightDecay,
+        gradientScale,
+        steps);
+  }
+
+  private FlatState narrowMoment(String name) {
+    return Objects.requireNonNull(narrowMoments.get(name), name);
   }
 
   private void update(
@@ -149,14 +236,7 @@ public final class Optimizer {
     switch (settings.kind()) {
       case ADAM ->
           backend.adamW(
-              new AdamWStep(
-                  rate,
-                  settings.beta1(),
-                  settings.beta2(),
-                  settings.epsilon(),
-                  weightDecay,
-                  gradientScale,
-                  steps),
+              adamWStep(rate, gradientScale, weightDecay),
               main,
               gradient,
               moment("exp_avg").slice(first, count),

@@ -47,7 +47,7 @@ public final class HostTransfer {
             host.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
           }
         }
-        case BF16, F16, I32 ->
+        case BF16, F16, F8_E4M3, I16, I32 ->
             throw new IllegalArgumentException("cannot write doubles to " + tensor);
       }
       device.upload(host, tensor);
@@ -71,7 +71,7 @@ public final class HostTransfer {
             values[i] = host.getAtIndex(ValueLayout.JAVA_FLOAT, i);
           }
         }
-        case BF16, F16, I32 ->
+        case BF16, F16, F8_E4M3, I16, I32 ->
             throw new IllegalArgumentException("cannot read doubles of " + tensor);
       }
     }

@@ -58,9 +58,14 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
   private Map<String, Double> values(
       long iteration, StepResult result, double learningRate, double seconds) {
     Map<String, Double> values = new LinkedHashMap<>();
-    values.put("train/loss", result.loss());
-    addChannels(values, "train/", result.channels());
-    values.put("train/grad_norm", result.gradientNorm());
+    if (Double.isFinite(result.lossSum())) {
+      values.put("train/loss", result.loss());
+      addChannels(values, "train/", result.channels());
+    }
+    if (!result.skipped()) {
+      values.put("train/grad_norm", result.gradientNorm());
+    }
+    result.lossScale().ifPresent(scale -> values.put("train/loss_scale", scale));
     if (settings.board().learningRate()) {
       values.put("train/learning_rate", learningRate);
     }

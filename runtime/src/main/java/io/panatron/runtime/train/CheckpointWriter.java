@@ -10,6 +10,8 @@ import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.CheckpointStallEvent;
+import io.panatron.runtime.optim.DynamicLossScale;
+import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -166,9 +168,15 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     List<TensorSource> main = new ArrayList<>();
     List<TensorSource> moments = new ArrayList<>();
     if (settings.saveOptimizer()) {
-      if (optimizer.mainParameters() != values) {
+      FlatState narrow = optimizer.narrowParameters();
+      if (narrow != null) {
+        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
+      } else if (optimizer.mainParameters() != values) {
         main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
       }
+      new TreeMap<>(optimizer.narrowMoments())
+          .forEach((name, state) ->
+              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
       new TreeMap<>(optimizer.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
@@ -182,20 +190,32 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     return lastFolder;
   }
 
+  /**
+   * Under which name the scales of a state are saved; it has the dtype, since the scales are of use
+   * to that alone.
+   */
+  static String scalesName(FlatState state) {
+    return state.name() + ".scales." + state.values().dtype();
+  }
+
   private TrainerState state(Progress progress) {
     Map<String, List<Long>> random =
         config.checkpoints().saveRandomState() ? Map.of(SEED, List.of(seed)) : Map.of();
+    Map<String, Double> sums = new TreeMap<>(reporter.windowSums());
+    Map<String, Long> counters = new TreeMap<>();
+    counters.put(OPTIMIZER_STEPS, optimizer.steps());
+    counters.put(TRAINING_SAMPLES, (long) inputs.data().training().size());
+    if (optimizer.lossScaler() instanceof DynamicLossScale dynamic) {
+      sums.putAll(dynamic.numbers());
+      counters.putAll(dynamic.counters());
+    }
     return new TrainerState(
         progress.iteration(),
         progress.consumedSamples(),
         0,
-        progress.consumedSamples(),
+        progress.scheduledSamples(),
         random,
-        reporter.windowSums(),
-        Map.of(
-            OPTIMIZER_STEPS,
-            optimizer.steps(),
-            TRAINING_SAMPLES,
-            (long) inputs.data().training().size()));
+        sums,
+        counters);
   }
 }

@@ -10,11 +10,15 @@ import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.optim.DynamicLossScale;
+import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -90,6 +94,10 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     if (resume.loadOptimizer()) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
+      if (optimizer.lossScaler() instanceof DynamicLossScale dynamic
+          && !dynamic.restore(state.sums(), state.counters())) {
+        say.accept("Note: the checkpoint knows no loss scale, so it starts at " + dynamic.scale());
+      }
     }
     long seed = resume.loadRandomState() ? seed(config, state, say) : config.seed();
     checkData(config, inputs, state);
@@ -97,7 +105,9 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         "Resuming          %s at iteration %d, %d samples consumed"
             .formatted(checkpoint.folder(), state.iteration(), state.consumedTrainSamples()));
     return new ResumeState(
-        new Progress(state.iteration(), state.consumedTrainSamples()), state.sums(), seed);
+        new Progress(state.iteration(), state.consumedTrainSamples(), state.schedulerSteps()),
+        state.sums(),
+        seed);
   }
 
   private static long seed(TrainingConfig config, TrainerState state, Consumer<String> say) {
@@ -150,7 +160,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       try (Arena arena = Arena.ofConfined();
           MemoryScope scratch = rank.memory().scope("checkpoint loading", checkMemory)) {
         Tensor main = optimizer.mainParameters();
-        if (main == model.store().values()) {
+        FlatState narrow = optimizer.narrowParameters();
+        if (narrow == null && main == model.store().values()) {
           return;
         }
         SafetensorsFile file = checkpoint.openMainParameters(arena);
@@ -158,6 +169,10 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         Map<String, SafetensorsTensor> exact =
             file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
         optimizer.adoptModelValues();
+        if (narrow != null) {
+          load(exact, "", narrow);
+          return;
+        }
         transfer.load(exact, "", model.store(), main, scratch);
         optimizer.publishMainParameters();
       }
@@ -178,11 +193,14 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             .moments()
             .forEach((name, flat) ->
                 transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+        optimizer.narrowMoments().forEach((name, state) -> load(file.tensors(), name + ".", state));
       }
     }
 
     private void requireSameOptimizer(SafetensorsFile file) {
-      for (String moment : optimizer.moments().keySet()) {
+      Set<String> moments = new TreeSet<>(optimizer.moments().keySet());
+      moments.addAll(optimizer.narrowMoments().keySet());
+      for (String moment : moments) {
         if (file.tensors().keySet().stream().noneMatch(name -> name.startsWith(moment + "."))) {
           throw new UserError(
               ("%s holds the state of --optimizer %s, which has no %s; continue with that optimizer, or"
@@ -191,6 +209,10 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
                       checkpoint.folder(), checkpoint.args().path("optimizer").asText(), moment));
         }
       }
+    }
+
+    private void load(Map<String, SafetensorsTensor> tensors, String prefix, FlatState state) {
+      transfer.load(tensors, prefix, state, tensors.get(CheckpointWriter.scalesName(state)));
     }
   }
 }

@@ -76,8 +76,7 @@ final class RunHeader {
     boolean inBackground = saving.asyncSave() != null;
     saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
-    MemoryPlan plan =
-        MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer().kind());
+    MemoryPlan plan = MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));

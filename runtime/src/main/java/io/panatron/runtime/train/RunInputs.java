@@ -17,6 +17,7 @@ import io.panatron.runtime.data.IterationPlan;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.VocabularyGrowth;
+import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.nn.RecomputePlan;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
@@ -51,6 +52,8 @@ record RunInputs(
     int positions,
     IterationPlan plan)
     implements AutoCloseable {
+  private static final List<String> LOSS_SCALING =
+      List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
 
   static RunInputs open(TrainingConfig config, Backend backend, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
@@ -69,6 +72,7 @@ record RunInputs(
       ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
       ModelArguments.requireAgreement(config.arguments(), model);
       DType dtype = dtype(config.arguments(), model, backend);
+      config.optimizer().stateDTypes().requireFor(dtype);
       ModelFolderFiles files = read.withConfig(effective);
       if (!vocabulary.isNone()) {
         files = files.with(tokenizer.addedTokens().changed(files.others()), vocabulary.rows());
@@ -113,12 +117,21 @@ record RunInputs(
         switch (ComputePrecision.resolve(arguments, named)) {
           case FLOAT32 -> DType.F32;
           case BFLOAT16 -> DType.BF16;
+          case FLOAT16 -> DType.F16;
         };
     if (!backend.computesIn(dtype)) {
       throw new UserError(
           "--torch_dtype %s is not supported on %s; use --torch_dtype float32"
-              .formatted(
-                  dtype == DType.BF16 ? "bfloat16" : "float32", backend.device().describe()));
+              .formatted(WeightTransfer.fileDtype(dtype).torchName(), backend.device().describe()));
+    }
+    if (dtype != DType.F16) {
+      for (String name : LOSS_SCALING) {
+        if (arguments.isGiven(name)) {
+          throw new UserError(
+              "--%s is about float16 training, and this run trains in %s; drop it, or take --torch_dtype float16."
+                  .formatted(name, WeightTransfer.fileDtype(dtype).torchName()));
+        }
+      }
     }
     return dtype;
   }

@@ -15,12 +15,14 @@ import java.util.OptionalDouble;
 /**
  * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the
  * sum over the window's target tokens divided by their number, the gradient norm that of the last
- * step.
+ * step. A loss that is not finite counts in no sum, and a step that was skipped has no gradient
+ * norm.
  */
 final class RunReporter implements TrainingObserver {
   private static final double GIB = 1L << 30;
   private static final String WINDOW_LOSS = "window_loss";
   private static final String WINDOW_TARGETS = "window_targets";
+  private static final String WINDOW_SKIPPED = "window_skipped";
   private static final String CHANNEL_LOSS = "window_loss_of_channel ";
   private static final String CHANNEL_TARGETS = "window_targets_of_channel ";
 
@@ -35,6 +37,7 @@ final class RunReporter implements TrainingObserver {
   private double windowLoss;
   private long windowTargets;
   private final ChannelLosses windowChannels = new ChannelLosses();
+  private long windowSkipped;
   private long windowTokens;
   private long windowSteps;
   private double windowSeconds;
@@ -63,6 +66,7 @@ final class RunReporter implements TrainingObserver {
     Map<String, Double> sums = new HashMap<>();
     sums.put(WINDOW_LOSS, windowLoss);
     sums.put(WINDOW_TARGETS, (double) windowTargets);
+    sums.put(WINDOW_SKIPPED, (double) windowSkipped);
     windowChannels
         .sums()
         .forEach((name, loss) -> {
@@ -76,6 +80,7 @@ final class RunReporter implements TrainingObserver {
   void restoreWindow(Map<String, Double> sums) {
     windowLoss = sums.getOrDefault(WINDOW_LOSS, 0.0);
     windowTargets = Math.round(sums.getOrDefault(WINDOW_TARGETS, 0.0));
+    windowSkipped = Math.round(sums.getOrDefault(WINDOW_SKIPPED, 0.0));
     sums.forEach((key, targets) -> {
       if (key.startsWith(CHANNEL_TARGETS)) {
         String name = key.substring(CHANNEL_TARGETS.length());
@@ -94,9 +99,12 @@ final class RunReporter implements TrainingObserver {
   public void onStep(
       Progress progress, StepResult result, double nextLearningRate, double seconds) {
     stepsHere++;
-    windowLoss += result.lossSum();
-    windowTargets += result.targetTokens();
-    windowChannels.addAll(result.channels());
+    if (Double.isFinite(result.lossSum())) {
+      windowLoss += result.lossSum();
+      windowTargets += result.targetTokens();
+      windowChannels.addAll(result.channels());
+    }
+    windowSkipped += result.skipped() ? 1 : 0;
     windowTokens += result.tokens();
     windowSteps++;
     windowSeconds += seconds;
@@ -108,6 +116,7 @@ final class RunReporter implements TrainingObserver {
       windowLoss = 0;
       windowTargets = 0;
       windowChannels.clear();
+      windowSkipped = 0;
       windowTokens = 0;
       windowSteps = 0;
       windowSeconds = 0;
@@ -119,10 +128,20 @@ final class RunReporter implements TrainingObserver {
     double elapsed = (System.nanoTime() - start) * 1e-9;
     long left = settings.trainIterations() - progress.iteration();
     Map<String, Object> row = new LinkedHashMap<>();
-    row.put("loss", windowLoss / Math.max(windowTargets, 1));
-    addChannels(row, "loss_", windowChannels.sums());
-    row.put("grad_norm", result.gradientNorm());
+    if (windowTargets > 0 || Double.isFinite(result.lossSum())) {
+      row.put("loss", windowLoss / Math.max(windowTargets, 1));
+      addChannels(row, "loss_", windowChannels.sums());
+    }
+    if (!result.skipped()) {
+      row.put("grad_norm", result.gradientNorm());
+    }
     row.put("learning_rate", learningRate);
+    result
+        .lossScale()
+        .ifPresent(scale -> {
+          row.put("loss_scale", scale);
+          row.put("skipped_iterations", windowSkipped);
+        });
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
     row.put("elapsed_time", duration(elapsed));
     row.put("remaining_time", duration(elapsed / Math.max(stepsHere, 1) * left));

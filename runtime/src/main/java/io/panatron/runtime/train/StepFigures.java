@@ -85,7 +85,10 @@ final class StepFigures implements TrainingObserver {
         : OptionalDouble.of(teraFlops * TERA / peakFlops.getAsDouble());
   }
 
-  /** The L2 norm of all main parameters after an iteration, read once however often it is asked. */
+  /**
+   * The L2 norm of all main parameters after an iteration, read once however often it is asked; of
+   * the model's values where main parameters are stored narrow.
+   */
   double paramsNorm(long iteration) {
     if (iteration != normIteration) {
       norm = Math.sqrt(backend.sumOfSquares(optimizer.mainParameters()));

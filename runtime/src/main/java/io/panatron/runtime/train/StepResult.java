@@ -1,15 +1,19 @@
 package io.panatron.runtime.train;
 
+import java.util.OptionalDouble;
 import java.util.SortedMap;
 
 /**
  * What one optimizer step saw and did.
  *
- * @param lossSum sum of the weighted losses over all target tokens of the global batch
+ * @param lossSum sum of the weighted losses over all target tokens of the global batch; not finite
+ *     only where the step was skipped
  * @param targetTokens how many tokens were targets
  * @param tokens how many tokens were processed, prompts and padding included
- * @param gradientNorm L2 norm before clipping
+ * @param gradientNorm L2 norm before clipping; NaN where the step was skipped
  * @param learningRate rate of this update
+ * @param skipped whether nothing was updated, since the gradients overflowed under their loss scale
+ * @param lossScale of the next step; empty where losses are not scaled
  * @param times where the time went
  * @param channels losses by channel; none unless asked for
  */
@@ -19,6 +23,8 @@ public record StepResult(
     long tokens,
     double gradientNorm,
     double learningRate,
+    boolean skipped,
+    OptionalDouble lossScale,
     Times times,
     SortedMap<String, ChannelLoss> channels) {
 

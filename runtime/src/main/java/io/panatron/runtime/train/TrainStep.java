@@ -9,11 +9,13 @@ import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
+import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,7 @@ public final class TrainStep {
   private final TokenLoss tokenLoss;
   private @Nullable ActivationPeak activationPeak;
   private final DropoutStreams dropout;
+  private double lossScale = 1;
   private long forwardNanos;
   private long backwardNanos;
 
@@ -83,11 +86,15 @@ public final class TrainStep {
   /**
    * Runs iteration {@code iteration} (from 1) at {@code learningRate}.
    *
+   * <p>Where a dynamic loss scale makes gradients overflow, or a float16 activation makes the loss
+   * do so, the step is skipped: no parameter and no moment changes.
+   *
    * @throws NonFiniteLossException before any parameter changed
    */
   public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
     forwardNanos = 0;
     backwardNanos = 0;
+    lossScale = optimizer.lossScaler().scale();
     optimizer.zeroGradients();
     ChannelLosses channels = new ChannelLosses();
     double lossSum = 0;
@@ -102,14 +109,12 @@ public final class TrainStep {
     lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
     targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
-    double scale = perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0;
-    double norm;
-    try {
-      norm = optimizer.gradientNorm(scale);
-    } catch (NonFiniteGradientException e) {
-      throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
+    double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
+    double norm = gradientNorm(iteration, lossSum, scale);
+    boolean skipped = Double.isNaN(norm);
+    if (!skipped) {
+      optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     }
-    optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     StepResult.Times times =
         new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
     return new StepResult(
@@ -118,8 +123,43 @@ public final class TrainStep {
         tokens,
         norm,
         learningRate,
+        skipped,
+        nextLossScale(),
         times,
         channels.sumsOver(rank.dataParallel()));
+  }
+
+  /**
+   * The norm of the gradients without their loss scale, which moves by what is seen here.
+   *
+   * @return NaN where the step is to be skipped, since a dynamic loss scale was too large
+   * @throws NonFiniteLossException where a gradient is not finite and no smaller scale would help
+   */
+  private double gradientNorm(long iteration, double lossSum, double scale) {
+    if (optimizer.lossScaler() instanceof DynamicLossScale dynamic) {
+      double norm = Double.isFinite(lossSum) ? optimizer.gradientNormOrNan(scale) : Double.NaN;
+      dynamic.update(Double.isNaN(norm));
+      if (dynamic.isHopeless()) {
+        throw new NonFiniteLossException(
+            where(iteration)
+                + "the loss or a gradient has not been finite for many iterations, although the loss"
+                + " scale is at its least, "
+                + dynamic.scale()
+                + ADVICE);
+      }
+      return norm;
+    }
+    try {
+      return optimizer.gradientNorm(scale);
+    } catch (NonFiniteGradientException e) {
+      throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
+    }
+  }
+
+  private OptionalDouble nextLossScale() {
+    return optimizer.lossScaler() instanceof DynamicLossScale dynamic
+        ? OptionalDouble.of(dynamic.scale())
+        : OptionalDouble.empty();
   }
 
   /**
@@ -182,11 +222,12 @@ public final class TrainStep {
   }
 
   /**
-   * What backward multiplies each token's loss with; the division by all targets comes with the
-   * update.
+   * What backward multiplies each token's loss with, the loss scale included; the division by all
+   * targets and by the scale comes with the update.
    */
   private double[] lossGradients(MicroBatch batch, int count) {
     double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
+    scale *= lossScale;
     float[] weights = batch.lossWeights();
     double[] gradients = new double[weights.length];
     for (int t = 0; t < weights.length; t++) {
@@ -202,7 +243,7 @@ public final class TrainStep {
       if (batch.labels()[t] < 0) {
         continue;
       }
-      if (!Double.isFinite(losses[t])) {
+      if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
         throw new NonFiniteLossException(
             where(iteration)
                 + "the loss of token "

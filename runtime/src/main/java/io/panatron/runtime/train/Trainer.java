@@ -95,18 +95,20 @@ public final class Trainer {
       return null;
     }
     observer.onBatch(globalBatch, System.nanoTime() - begin);
-    double rate = schedule.rateAt(before.consumedSamples());
+    double rate = schedule.rateAt(before.scheduledSamples());
     StepResult result = step.run(iteration, globalBatch, rate);
-    Progress after = before.after(settings.globalBatchSize());
+    Progress after = before.after(settings.globalBatchSize(), result.skipped());
     event.iteration = iteration;
     event.loss = result.loss();
     event.gradientNorm = result.gradientNorm();
+    event.skipped = result.skipped();
+    event.lossScale = result.lossScale().orElse(1);
     event.learningRate = rate;
     event.tokens = result.tokens();
     event.targetTokens = result.targetTokens();
     event.commit();
     double seconds = (System.nanoTime() - begin) * 1e-9;
-    observer.onStep(after, result, schedule.rateAt(after.consumedSamples()), seconds);
+    observer.onStep(after, result, schedule.rateAt(after.scheduledSamples()), seconds);
     return after;
   }
 

@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.DType;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.checkpoint.Retention;
@@ -17,7 +18,9 @@ import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.nn.DropoutRates;
+import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.StateDTypes;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
@@ -261,7 +264,32 @@ public record TrainingConfig(
         a.number("adam_beta1"),
         a.number("adam_beta2"),
         a.number("adam_eps"),
-        a.number("sgd_momentum"));
+        a.number("sgd_momentum"),
+        new DynamicLossScale.Settings(
+            a.number("initial_loss_scale"),
+            a.number("min_loss_scale"),
+            a.integer("loss_scale_window"),
+            a.integer("hysteresis")),
+        stateDTypes(a));
+  }
+
+  private static StateDTypes stateDTypes(ParsedArguments a) {
+    return new StateDTypes(
+        a.flag("use_precision_aware_optimizer"),
+        stateDType(a.text("main_grads_dtype")),
+        stateDType(a.text("main_params_dtype")),
+        stateDType(a.text("exp_avg_dtype")),
+        stateDType(a.text("exp_avg_sq_dtype")));
+  }
+
+  private static DType stateDType(String choice) {
+    return switch (choice) {
+      case "fp32" -> DType.F32;
+      case "fp16" -> DType.F16;
+      case "bf16" -> DType.BF16;
+      case "fp8" -> DType.F8_E4M3;
+      default -> throw new IllegalArgumentException("no dtype of optimizer state: " + choice);
+    };
   }
 
   private static Checkpoints checkpoints(ParsedArguments a) {

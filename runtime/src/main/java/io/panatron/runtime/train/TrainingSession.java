@@ -203,7 +203,12 @@ public final class TrainingSession {
         inputs.saved(),
         ModelArguments.overrides(config.arguments()).source(),
         new LoadedModel.Options(
-            inputs.dtype(), true, inputs.positions(), config.seed(), config.checkMemory()),
+            inputs.dtype(),
+            true,
+            inputs.positions(),
+            config.seed(),
+            config.checkMemory(),
+            config.optimizer().stateDTypes().gradients(inputs.dtype())),
         inputs.vocabulary().isNone() ? null : inputs.vocabulary());
   }
 

@@ -137,8 +137,8 @@ class ParameterSetTest {
       value = {
         "bf16=true torch_dtype=float32                  | contradicts --torch_dtype float32",
         "bf16=false torch_dtype=bfloat16                | contradicts --torch_dtype bfloat16",
-        "bf16=true fp16=true                            | fp16 true is not supported",
-        "torch_dtype=float16                            | --torch_dtype float16 is not supported yet",
+        "bf16=true fp16=true                            | exclude each other",
+        "fp16=true torch_dtype=float32                  | fp16 true contradicts --torch_dtype float32",
         "val_dataset=v.jsonl split_dataset_ratio=0.1    | keep one of them",
         "lr_warmup_iters=2 lr_warmup_fraction=0.1       | keep one of them",
         "lr_warmup_iters=8                              | shorten the warm-up",

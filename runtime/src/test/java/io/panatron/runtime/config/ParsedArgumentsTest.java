@@ -59,6 +59,10 @@ class ParsedArgumentsTest {
         "-,        false, -,     bfloat16, FLOAT32",
         "-,        -,     false, bfloat16, BFLOAT16",
         "-,        -,     false, float16,  FLOAT32",
+        "-,        -,     -,     float16,  FLOAT16",
+        "float16,  -,     -,     float32,  FLOAT16",
+        "-,        -,     true,  bfloat16, FLOAT16",
+        "-,        false, -,     float16,  FLOAT16",
       })
   void precisionFollowsTheFlagsAndThenTheModel(
       @Nullable String dtype,
@@ -81,12 +85,11 @@ class ParsedArgumentsTest {
   }
 
   @Test
-  void aFloat16ModelNeedsADecision() {
-    assertThatThrownBy(() -> ComputePrecision.resolve(sft(), "float16"))
-        .isInstanceOf(UserError.class)
-        .hasMessageContaining("--torch_dtype bfloat16");
+  void anUnknownDtypeOfTheModelNeedsADecision() {
     assertThatThrownBy(() -> ComputePrecision.resolve(sft(), "int8"))
-        .hasMessageContaining("'int8'");
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'int8'")
+        .hasMessageContaining("--torch_dtype bfloat16");
   }
 
   @Test

@@ -77,7 +77,10 @@ class JavaOptionsTest {
             "DropoutRows::words",
             "PairRows::turn",
             "SoftmaxRows::droppedGradients",
-            "SoftmaxRows::multiply");
+            "SoftmaxRows::multiply",
+            "StoredRows::join",
+            "StoredRows::largest",
+            "StoredRows::split");
   }
 
   @Test

@@ -38,7 +38,41 @@ final class BadParameters {
             "cuda",
             "--device cuda",
             "what works is auto, cpu"),
-        set("float16 arithmetic", "fp16", true, "--fp16"),
+        set(
+            "narrow state of a plain optimizer",
+            "exp_avg_dtype",
+            "fp8",
+            "--exp_avg_dtype fp8",
+            "--use_precision_aware_optimizer true"),
+        BadInput.of(
+            "narrow state of another optimizer",
+            folder ->
+                BadInput.good(folder)
+                    .with("use_precision_aware_optimizer", true)
+                    .with("optimizer", "sgd"),
+            "--use_precision_aware_optimizer true is for --optimizer adam, not sgd"),
+        BadInput.of(
+            "main parameters of a model that has none",
+            folder ->
+                BadInput.good(folder)
+                    .with("use_precision_aware_optimizer", true)
+                    .with("main_params_dtype", "fp16"),
+            "--main_params_dtype fp16",
+            "float32 model"),
+        set(
+            "a loss scale without float16",
+            "initial_loss_scale",
+            1024,
+            "--initial_loss_scale",
+            "trains in float32",
+            "--torch_dtype float16"),
+        set(
+            "a least loss scale above the first",
+            "min_loss_scale",
+            "1e12",
+            "--initial_loss_scale",
+            "--min_loss_scale 1.0E12",
+            "change one"),
         set("a shard size that is none", "max_shard_size", "huge", "--max_shard_size", "huge"),
         set("an unknown loss mask", "loss_scale", "some", "--loss_scale", "some"),
         set(

@@ -25,7 +25,9 @@ class ResumeTest {
     "float32, 1, adam, single",
     "float32, 3, adam, cyclic",
     "bfloat16, 1, adam, cyclic",
-    "bfloat16, 3, sgd, single"
+    "bfloat16, 3, sgd, single",
+    "float16, 1, adam, single",
+    "float16, 3, adam, cyclic"
   })
   void aResumedRunEqualsAnUninterruptedOne(
       String dtype, int logInterval, String optimizer, String sampler) {
@@ -37,6 +39,10 @@ class ResumeTest {
             .with("dataloader_type", sampler)
             // Iteration 4 lies within the window of iterations 4 to 6.
             .with("save_interval", 4);
+    if (dtype.equals("float16")) {
+      // Iterations are skipped before and after the checkpoint, and the window for growth spans it.
+      whole = whole.with("initial_loss_scale", 1 << 14).with("loss_scale_window", 2);
+    }
     trained(whole);
     TrainingCall rest =
         whole
@@ -94,6 +100,62 @@ class ResumeTest {
     assertThat(RunFiles.log(third.save())).isEqualTo(RunFiles.logFrom(whole.save(), 7));
     assertThat(RunFiles.log(own.save()).keySet()).containsExactly(5, 6, 7, 8);
     assertThat(RunFiles.log(own.save()).get(5)).isNotEqualTo(RunFiles.log(whole.save()).get(5));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "bfloat16, fp32, fp32, fp32, fp32",
+    "bfloat16, bf16, fp16, fp8, fp16",
+    "float32, bf16, fp32, bf16, fp8",
+    "float16, fp32, fp16, fp16, bf16"
+  })
+  void narrowStateOfTheOptimizerIsRestoredToTheBit(
+      String dtype, String gradients, String parameters, String first, String second) {
+    TrainingCall whole =
+        into("whole")
+            .with("torch_dtype", dtype)
+            .with("use_precision_aware_optimizer", true)
+            .with("main_grads_dtype", gradients)
+            .with("main_params_dtype", parameters)
+            .with("exp_avg_dtype", first)
+            .with("exp_avg_sq_dtype", second)
+            .with("save_interval", 4);
+    if (dtype.equals("float16")) {
+      whole = whole.with("initial_loss_scale", 1 << 12);
+    }
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+    trained(rest);
+
+    assertThat(RunFiles.log(rest.save())).isEqualTo(RunFiles.logFrom(whole.save(), 5)).hasSize(4);
+    RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
+  }
+
+  /** Files hold state in float32, so a run may go on with other dtypes. */
+  @Test
+  void stateIsConvertedWhereTheDtypesChange() {
+    TrainingCall wide =
+        into("wide")
+            .with("torch_dtype", "bfloat16")
+            .with("save_interval", 4)
+            .with("train_iters", 8);
+    trained(wide);
+    TrainingCall narrow =
+        wide.with("save", folder.resolve("narrow"))
+            .with("load", checkpoint(wide, 4))
+            .with("use_precision_aware_optimizer", true)
+            .with("main_params_dtype", "fp16")
+            .with("exp_avg_dtype", "fp8")
+            .with("exp_avg_sq_dtype", "fp16");
+    trained(narrow);
+    TrainingCall back =
+        wide.with("save", folder.resolve("back")).with("load", checkpoint(narrow, 8));
+    trained(back.with("train_iters", 9));
+
+    assertThat(RunFiles.log(narrow.save()).get(5)).isEqualTo(RunFiles.log(wide.save()).get(5));
+    assertThat(RunFiles.log(narrow.save()).get(8)).isNotEqualTo(RunFiles.log(wide.save()).get(8));
+    assertThat(RunFiles.log(back.save()).keySet()).containsExactly(9);
   }
 
   @Test

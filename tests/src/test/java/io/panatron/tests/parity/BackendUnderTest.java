@@ -70,6 +70,8 @@ public final class BackendUnderTest implements AutoCloseable {
           case F32 -> host.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) values[i]);
           case BF16, F16 ->
               host.setAtIndex(ValueLayout.JAVA_SHORT, i, Rounding.bits(tensor.dtype(), values[i]));
+          case F8_E4M3 -> host.set(ValueLayout.JAVA_BYTE, i, Rounding.float8Bits(values[i]));
+          case I16 -> host.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) values[i]);
           case I32 -> throw new IllegalArgumentException("write integers by integers()");
         }
       }
@@ -90,6 +92,8 @@ public final class BackendUnderTest implements AutoCloseable {
               case F32 -> host.getAtIndex(ValueLayout.JAVA_FLOAT, i);
               case BF16, F16 ->
                   Rounding.widen(tensor.dtype(), host.getAtIndex(ValueLayout.JAVA_SHORT, i));
+              case F8_E4M3 -> Rounding.float8Value(host.get(ValueLayout.JAVA_BYTE, i));
+              case I16 -> host.getAtIndex(ValueLayout.JAVA_SHORT, i);
               case I32 -> host.getAtIndex(ValueLayout.JAVA_INT, i);
             };
       }

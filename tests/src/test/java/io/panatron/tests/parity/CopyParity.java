@@ -10,7 +10,8 @@ import java.util.stream.IntStream;
 
 /** Conversions between all floating dtypes, which must round to nearest even, bit for bit. */
 final class CopyParity {
-  private static final List<DType> FLOATING = List.of(DType.F64, DType.F32, DType.BF16, DType.F16);
+  private static final List<DType> FLOATING =
+      List.of(DType.F64, DType.F32, DType.BF16, DType.F16, DType.F8_E4M3);
 
   private CopyParity() {}
 
@@ -74,6 +75,13 @@ final class CopyParity {
             numbers.add(Math.nextUp(tie));
             numbers.add(Math.nextDown(tie));
           });
+    }
+    for (int bits = 0; bits < 0x7E; bits++) {
+      double low = Rounding.float8Value((byte) bits);
+      double tie = (low + Rounding.float8Value((byte) (bits + 1))) / 2;
+      numbers.addAll(List.of(low, tie, Math.nextUp(tie), Math.nextDown(tie), -tie));
+      numbers.add((double) Math.nextUp((float) tie));
+      numbers.add((double) Math.nextDown((float) tie));
     }
     for (int i = 0; i < 20_000; i++) {
       numbers.add((double) Float.intBitsToFloat(p.random().nextInt()));

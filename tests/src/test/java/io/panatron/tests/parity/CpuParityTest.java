@@ -14,6 +14,6 @@ final class CpuParityTest extends BackendParity {
 
   @Override
   List<DType> dtypes() {
-    return List.of(DType.F32, DType.BF16);
+    return List.of(DType.F32, DType.BF16, DType.F16);
   }
 }

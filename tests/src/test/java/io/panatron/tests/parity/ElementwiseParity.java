@@ -23,7 +23,7 @@ final class ElementwiseParity {
         cases.add(
             new ParityCase("fill", count + " of " + value, dtype, p -> fill(p, count, value)));
       }
-      for (DType into : dtype == dtype.accumulator() ? List.of(dtype) : List.of(dtype, DType.F32)) {
+      for (DType into : additionTargets(dtype)) {
         cases.add(new ParityCase("add", count + " into " + into, dtype, p -> add(p, count, into)));
       }
       for (double factor : new double[] {0, 1, -0.37, 3e4}) {
@@ -31,13 +31,22 @@ final class ElementwiseParity {
             new ParityCase("scale", count + " by " + factor, dtype, p -> scale(p, count, factor)));
       }
       cases.add(new ParityCase("sumOfSquares", count + "", dtype, p -> sumOfSquares(p, count, 1)));
+      double large = dtype == DType.F16 ? 1e4 : 1e18;
       cases.add(
           new ParityCase(
-              "sumOfSquares", count + " of 1e18", dtype, p -> sumOfSquares(p, count, 1e18)));
+              "sumOfSquares", count + " of " + large, dtype, p -> sumOfSquares(p, count, large)));
       cases.add(
           new ParityCase("sumOfSquares", count + ", one bad", dtype, p -> nonFinite(p, count)));
     }
     return cases;
+  }
+
+  private static List<DType> additionTargets(DType dtype) {
+    return switch (dtype) {
+      case F32 -> List.of(DType.F32, DType.BF16);
+      case BF16, F16 -> List.of(dtype, DType.F32);
+      case F64, F8_E4M3, I16, I32 -> List.of(dtype);
+    };
   }
 
   private static void fill(Parity p, int count, double value) {

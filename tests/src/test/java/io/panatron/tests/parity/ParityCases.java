@@ -30,7 +30,8 @@ final class ParityCases {
             SwigluParity.cases(dtype),
             ActivationParity.cases(dtype),
             LinearCrossEntropyParity.cases(dtype),
-            OptimizerParity.cases(dtype))
+            OptimizerParity.cases(dtype),
+            StoredAdamWParity.cases(dtype))
         .flatMap(List::stream)
         .toList();
   }

@@ -5,7 +5,9 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.backends.Backends;
 import java.util.List;
 
-/** The reference in F32 storage against itself in F64: the tolerances allow for storage alone. */
+/**
+ * The reference in narrower storage against itself in F64: the tolerances allow for storage alone.
+ */
 final class ReferenceParityTest extends BackendParity {
   @Override
   Backend open() {
@@ -14,6 +16,6 @@ final class ReferenceParityTest extends BackendParity {
 
   @Override
   List<DType> dtypes() {
-    return List.of(DType.F32);
+    return List.of(DType.F32, DType.BF16, DType.F16);
   }
 }

@@ -17,8 +17,28 @@ public final class Rounding {
       case F32 -> (float) value;
       case BF16 -> widen(DType.BF16, (short) narrow(value, 8, 7));
       case F16 -> widen(DType.F16, (short) narrow(value, 5, 10));
-      case I32 -> throw new IllegalArgumentException("I32 is not rounded");
+      case F8_E4M3 -> float8Value(float8Bits(value));
+      case I16, I32 -> throw new IllegalArgumentException(dtype + " is not rounded");
     };
+  }
+
+  /** The bits of F8_E4M3 that hold a value, or would hold it after rounding: 448 beyond. */
+  static byte float8Bits(double value) {
+    int sign = Double.doubleToRawLongBits(value) < 0 ? 0x80 : 0;
+    if (Double.isNaN(value)) {
+      return (byte) (sign | 0x7F);
+    }
+    // Rounded with eight exponent bits, since four of them would make 256 and more infinite.
+    int bits = narrow(Math.abs(Math.scalb(value, -120)), 8, 3);
+    return (byte) (sign | Math.min(bits, 0x7E));
+  }
+
+  /** The value of bits of F8_E4M3. */
+  static double float8Value(byte bits) {
+    int magnitude = bits & 0x7F;
+    double tiny = Float.intBitsToFloat(magnitude << 20);
+    double value = magnitude == 0x7F ? Double.NaN : Math.scalb(tiny, 120);
+    return bits < 0 ? -value : value;
   }
 
   /** {@link #round} of all. */

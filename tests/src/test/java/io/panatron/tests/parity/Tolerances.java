@@ -5,12 +5,13 @@ import io.panatron.kernels.DType;
 /**
  * How far a backend may be from the reference, and why.
  *
- * <p>The unit roundoff of F32 is 2^-24, of BF16 2^-8. Inputs are rounded before both backends see
- * them, so what remains is the tested backend's own rounding.
+ * <p>The unit roundoff of F32 is 2^-24, of F16 2^-11, of BF16 2^-8. Inputs are rounded before both
+ * backends see them, so what remains is the tested backend's own rounding.
  */
 final class Tolerances {
   private static final double F32 = 0x1p-24;
   private static final double BF16 = 0x1p-8;
+  private static final double F16 = 0x1p-11;
 
   private Tolerances() {}
 
@@ -50,9 +51,19 @@ final class Tolerances {
 
   /** The result is rounded once more, to the dtype it is stored in. */
   private static Tolerance storedAs(DType dtype) {
-    return dtype == DType.BF16
-        ? new Tolerance(1.01 * BF16, 0, 1.01 * BF16)
-        : new Tolerance(F32, 0, F32);
+    return switch (dtype) {
+      case BF16 -> new Tolerance(1.01 * BF16, 0, 1.01 * BF16);
+      case F16 -> new Tolerance(1.01 * F16, 0, 1.01 * F16);
+      default -> new Tolerance(F32, 0, F32);
+    };
+  }
+
+  /**
+   * Half the distance of the least numbers that a dtype stores, which rounding may cost besides:
+   * results in F16 are often that small.
+   */
+  static double leastRounding(DType dtype) {
+    return dtype == DType.F16 ? 0x1p-25 : 0;
   }
 
   /** Sums of products kept in F32 and stored once. */
@@ -73,13 +84,15 @@ final class Tolerances {
   /**
    * Products of two matrices of which one was computed inside the operation (probabilities,
    * gradients of logits) and rounded to the compute dtype, as matrix engines ask: each term is off
-   * by at most 2^-8, their sum by about 2^-8 of the row's scale, six times that for the largest of
-   * 10^5 elements.
+   * by at most the unit roundoff, their sum by about as much of the row's scale, six times that for
+   * the largest of 10^5 elements.
    */
   static Tolerance insideRounded(DType compute, DType stored) {
-    return compute == DType.BF16
-        ? sum(stored).plus(new Tolerance(BF16, 6 * BF16, 1.5 * BF16))
-        : sum(stored);
+    return switch (compute) {
+      case BF16 -> sum(stored).plus(new Tolerance(BF16, 6 * BF16, 1.5 * BF16));
+      case F16 -> sum(stored).plus(new Tolerance(F16, 6 * F16, 1.5 * F16));
+      default -> sum(stored);
+    };
   }
 
   /**

@@ -8,18 +8,21 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** The two ways to multiply BF16: oneDNN's own products, fast or not, and widening. */
-class CpuLinearBf16Test {
+/** The two ways to multiply BF16 and F16: oneDNN's own products, fast or not, and widening. */
+class CpuLinearHalfTest {
   private static final int IN = 24;
   private static final int OUT = 40;
 
-  @Test
-  void oneDnnAndWideningAgree() {
-    try (CpuFixture oneDnn = multiplyingBf16(2);
+  @ParameterizedTest
+  @EnumSource(names = {"BF16", "F16"})
+  void oneDnnAndWideningAgree(DType dtype) {
+    try (CpuFixture oneDnn = multiplying(dtype, 2);
         CpuFixture plain = new CpuFixture(2)) {
       float[][] expected = step(plain, DType.F32, 523);
-      float[][] actual = step(oneDnn, DType.BF16, 523);
+      float[][] actual = step(oneDnn, dtype, 523);
       Differences.assertClose("y", actual[0], expected[0], Differences.BF16_STORED);
       Differences.assertClose("dx", actual[1], expected[1], Differences.BF16_STORED);
       Differences.assertClose("dWeight", actual[2], expected[2], Differences.BF16_STORED);
@@ -34,7 +37,7 @@ class CpuLinearBf16Test {
     // steps of 128 tokens.
     int most = 10 + 10 + 8;
     SplittableRandom random = new SplittableRandom(3);
-    try (CpuFixture fixture = multiplyingBf16(1)) {
+    try (CpuFixture fixture = multiplying(DType.BF16, 1)) {
       CpuLinear linear = new CpuLinear(fixture.workers());
       Tensor x = fixture.normal(DType.BF16, 1, 700, IN);
       Tensor weight = fixture.normal(DType.BF16, 1, OUT, IN);
@@ -53,7 +56,7 @@ class CpuLinearBf16Test {
 
   @Test
   void aCacheKeepsNoMoreProductsThanItsCapacity() {
-    try (CpuFixture fixture = multiplyingBf16(1)) {
+    try (CpuFixture fixture = multiplying(DType.BF16, 1)) {
       CpuLinear linear = new CpuLinear(fixture.workers());
       Tensor x = fixture.normal(DType.BF16, 1, 1, 8);
       for (int out = 1; out <= PrimitiveCache.CAPACITY + 20; out++) {
@@ -73,12 +76,12 @@ class CpuLinearBf16Test {
     }
   }
 
-  /** Skips the test where oneDNN has no BF16 kernel at all. */
-  private static CpuFixture multiplyingBf16(int threads) {
-    CpuFixture fixture = new CpuFixture(threads, MatmulEngine.Bf16Products.ONEDNN);
-    if (!fixture.workers().engine().multipliesBf16()) {
+  /** Skips the test where oneDNN has no kernel of this dtype at all. */
+  private static CpuFixture multiplying(DType dtype, int threads) {
+    CpuFixture fixture = new CpuFixture(threads, MatmulEngine.HalfProducts.ONEDNN);
+    if (!fixture.workers().engine().multiplies(dtype)) {
       fixture.close();
-      abort("oneDNN multiplies no BF16 on this processor, which has no AVX-512");
+      abort("oneDNN multiplies no " + dtype + " on this processor");
     }
     return fixture;
   }
