@@ -79,10 +79,10 @@ class Float16Test {
         1e-8,
         0.9,
         new DynamicLossScale.Settings(
-                scaling.get("initial_loss_scale").asDouble(),
-                scaling.get("min_loss_scale").asDouble(),
-                scaling.get("loss_scale_window").asInt(),
-                scaling.get("hysteresis").asInt()),
+            scaling.get("initial_loss_scale").asDouble(),
+            scaling.get("min_loss_scale").asDouble(),
+            scaling.get("loss_scale_window").asInt(),
+            scaling.get("hysteresis").asInt()),
         StateDTypes.DEFAULT);
   }
 

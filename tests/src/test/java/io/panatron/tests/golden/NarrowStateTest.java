@@ -85,7 +85,10 @@ class NarrowStateTest {
    */
   @ParameterizedTest
   @CsvSource({
-    "F32, F32, 1e-5", "BF16, BF16, 3e-3", "F16, F16, 3e-3", "F8_E4M3, F16, 2e-2",
+    "F32, F32, 1e-5",
+    "BF16, BF16, 3e-3",
+    "F16, F16, 3e-3",
+    "F8_E4M3, F16, 2e-2",
   })
   void trainingStaysNearThatInFloat32(DType first, DType second, double tolerance) {
     StateDTypes dtypes = new StateDTypes(true, DType.F32, DType.F32, first, second);
