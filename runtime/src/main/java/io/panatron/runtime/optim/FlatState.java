@@ -157,7 +157,8 @@ public final class FlatState {
   }
 
   /**
-   * Writes some of a parameter's numbers to host memory in F32.
+   * Writes some of a parameter's numbers to host memory in F32. Computes on the host alone, so that
+   * another thread may call it while the backend is at work.
    *
    * @param first counted from the parameter's first
    * @param host room for {@link #chunk} numbers
@@ -169,12 +170,15 @@ public final class FlatState {
       join(part, part(store.values(), index, first, count), host);
       return;
     }
-    Tensor numbers = staging.slice(0, count);
-    backend.copy(part, numbers);
-    if (scales != null) {
-      backend.scale(numbers, scale(index));
+    float scale = scale(index);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment stored = arena.allocate(Math.max(part.bytes(), 1), Long.BYTES);
+      backend.device().download(part, stored);
+      for (long i = 0; i < count; i++) {
+        float number = StoredNumbers.widen(values.dtype(), stored, i);
+        host.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, scales == null ? number : number * scale);
+      }
     }
-    backend.device().download(numbers, host);
   }
 
   /** Reads some of a parameter's numbers from F32 in host memory; the scale stays. */
