@@ -187,7 +187,10 @@ public final class OperationShapes {
       Tensor k,
       Tensor v,
       @Nullable Tensor rstd) {
-    splitHeads("splitHeadsForward", "", qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+    String operation = "splitHeadsForward";
+    compute(operation, "qkv", qkv, 2);
+    SplitHeadsShapes.check(
+        operation, "", qkv, geometry, positions, rotary, norm, q, k, v, rstd);
   }
 
   public void splitHeadsBackward(
@@ -208,62 +211,14 @@ public final class OperationShapes {
       throw new IllegalArgumentException(operation + " with a norm needs the forward input qkv");
     }
     Tensor fused = qkv == null ? dqkv : qkv;
-    splitHeads(operation, "d", fused, geometry, positions, rotary, norm, dq, dk, dv, rstd);
-    DType compute = fused.dtype();
+    DType compute = compute(operation, "qkv", fused, 2);
+    SplitHeadsShapes.check(
+        operation, "d", fused, geometry, positions, rotary, norm, dq, dk, dv, rstd);
     matrix(operation, "dqkv", dqkv, compute, fused.shape().extent(0), geometry.fusedColumns());
     optionalVector(
         operation, "dQueryWeight", dQueryWeight, norm, compute.accumulator(), geometry.headDim());
     optionalVector(
         operation, "dKeyWeight", dKeyWeight, norm, compute.accumulator(), geometry.headDim());
-  }
-
-  private void splitHeads(
-      String operation,
-      String prefix,
-      Tensor qkv,
-      HeadGeometry geometry,
-      Tensor positions,
-      RotaryTable rotary,
-      @Nullable HeadNorm norm,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      @Nullable Tensor rstd) {
-    DType compute = compute(operation, "qkv", qkv, 2);
-    DType sums = compute.accumulator();
-    long tokens = qkv.shape().extent(0);
-    int headDim = geometry.headDim();
-    matrix(operation, "qkv", qkv, compute, tokens, geometry.fusedColumns());
-    vector(operation, "positions", positions, DType.I32, tokens);
-    long half = rotary.cosine().shape().columns();
-    matrix(operation, "cosine", rotary.cosine(), sums, rotary.positions(), half);
-    matrix(operation, "sine", rotary.sine(), sums, rotary.positions(), half);
-    if (rotary.rotaryDim() > headDim) {
-      throw new IllegalArgumentException(
-          operation
-              + ": the rotary table rotates "
-              + rotary.rotaryDim()
-              + " elements of heads that have "
-              + headDim);
-    }
-    cube(operation, prefix + "q", q, compute, tokens, geometry.queryHeads(), headDim);
-    cube(operation, prefix + "k", k, compute, tokens, geometry.keyValueHeads(), headDim);
-    cube(operation, prefix + "v", v, compute, tokens, geometry.keyValueHeads(), headDim);
-    if ((norm == null) != (rstd == null)) {
-      throw new IllegalArgumentException(
-          operation
-              + ": head norm is "
-              + (norm == null ? "absent" : "given")
-              + " and rstd is "
-              + rstd
-              + "; give both or neither");
-    }
-    if (norm != null && rstd != null) {
-      vector(operation, "queryWeight", norm.queryWeight(), compute, headDim);
-      vector(operation, "keyWeight", norm.keyWeight(), compute, headDim);
-      int heads = geometry.queryHeads() + geometry.keyValueHeads();
-      matrix(operation, "rstd", rstd, sums, tokens, heads);
-    }
   }
 
   // ---- attention --------------------------------------------------------------------------------
