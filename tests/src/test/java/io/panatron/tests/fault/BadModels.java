@@ -198,7 +198,7 @@ final class BadModels {
             folder ->
                 BadInput.good(folder).with("model", withoutTemplate(folder)).without("template"),
             "chat template",
-            "--template chatml"),
+            "--template qwen3"),
         BadInput.of(
             "a chat template that is broken",
             folder -> {

@@ -52,6 +52,7 @@ class TemplateTrainingTest {
         .with("template", "llama3")
         .with("strict", true)
         .with("train_iters", 2)
+        .with("lr_warmup_iters", 0)
         .with("save_interval", 2);
   }
 
