@@ -189,8 +189,7 @@ public final class OperationShapes {
       @Nullable Tensor rstd) {
     String operation = "splitHeadsForward";
     compute(operation, "qkv", qkv, 2);
-    SplitHeadsShapes.check(
-        operation, "", qkv, geometry, positions, rotary, norm, q, k, v, rstd);
+    SplitHeadsShapes.check(operation, "", qkv, geometry, positions, rotary, norm, q, k, v, rstd);
   }
 
   public void splitHeadsBackward(

@@ -176,7 +176,8 @@ public final class FlatState {
       backend.device().download(part, stored);
       for (long i = 0; i < count; i++) {
         float number = StoredNumbers.widen(values.dtype(), stored, i);
-        host.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, scales == null ? number : number * scale);
+        host.setAtIndex(
+            ValueLayout.JAVA_FLOAT_UNALIGNED, i, scales == null ? number : number * scale);
       }
     }
   }
