@@ -33,8 +33,11 @@ class PromptFileTest {
   @Test
   void aByteOrderMarkIsNoPartOfAPrompt() throws IOException {
     List<List<Message>> asked = List.of(List.of(new Message("user", "one")));
-    assertThat(PromptFile.read(file("p.txt", "\ufeffone\n"), null)).isEqualTo(asked);
+    assertThat(PromptFile.read(file("p.txt", "\ufeffone\n"), null))
+        .extracting(Row::messages)
+        .isEqualTo(asked);
     assertThat(PromptFile.read(file("p.jsonl", "\ufeff{\"query\": \"one\"}"), null))
+        .extracting(Row::messages)
         .isEqualTo(asked);
   }
 

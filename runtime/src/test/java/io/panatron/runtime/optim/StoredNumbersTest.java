@@ -44,7 +44,8 @@ class StoredNumbersTest {
       backend.copy(narrow, wide);
       double[] expected = HostTransfer.download(backend.device(), wide);
       for (int i = 0; i < count; i++) {
-        assertThat((double) StoredNumbers.widen(dtype, stored, i)).isEqualTo(expected[i]);
+        assertThat((double) StoredNumbers.widen(dtype, stored, i))
+            .isEqualTo(Double.valueOf(expected[i]));
       }
     }
   }

@@ -56,9 +56,12 @@ class RunPlotsTest {
 
   @Test
   void aSinglePointAndValuesThatAreNoNumbersAreDrawn() throws IOException {
-    write(1, 2.0, "one");
-    write(30, Double.NaN, "gap");
-    write(1, Double.POSITIVE_INFINITY, "nothing");
+    try (EventFile file = EventFile.create(events, 0, 1000, InstantSource.system())) {
+      file.scalars(1, Map.of("one", 2.0, "nothing", Double.POSITIVE_INFINITY));
+      for (int step = 1; step <= 30; step++) {
+        file.scalars(step, Map.of("gap", step == 1 ? Double.NaN : 1.0 / step));
+      }
+    }
 
     assertThat(RunPlots.draw(events, images)).isEqualTo(3);
 
