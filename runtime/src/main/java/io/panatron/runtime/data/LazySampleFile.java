@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
 import io.panatron.runtime.data.source.DataFormat;
+import io.panatron.runtime.data.source.RawRow;
 import io.panatron.runtime.data.source.RowFile;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +43,7 @@ final class LazySampleFile implements SampleFile {
 
   @Override
   public String location(int row) {
-    return path + ":" + rows.number(row);
+    return path + ":" + RawRow.place(rows.number(row));
   }
 
   @Override

@@ -40,7 +40,7 @@ final class StreamedRows implements AutoCloseable {
   /** A row and its file. */
   record Located(Path file, RawRow row) {
     String location() {
-      return file + ":" + row.number();
+      return file + ":" + RawRow.place(row.number());
     }
   }
 

@@ -1,5 +1,6 @@
 package io.panatron.runtime.data.source;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
@@ -14,6 +15,7 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
 import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -103,25 +105,26 @@ final class CsvCursor implements RowCursor {
     try {
       return record(parser, lines, header);
     } catch (IOException e) {
-      throw malformed(path, lines.line, e);
+      throw malformed(path, lines.of(e), e);
     }
   }
 
   /** The next record; null after the last. */
   private static @Nullable Cells record(JsonParser parser, Lines lines, List<String> header)
       throws IOException {
+    lines.started = 0;
     if (parser.nextToken() != JsonToken.START_ARRAY) {
       return null;
     }
     List<@Nullable String> cells = new ArrayList<>();
-    long line = 0;
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      if (line == 0) {
-        line = lines.at(parser.currentTokenLocation().getCharOffset());
+      if (lines.started == 0) {
+        lines.started = lines.at(parser.currentTokenLocation().getCharOffset());
       }
       cells.add(parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText());
     }
-    return new Cells(line, header, cells);
+    lines.ended = parser.currentLocation().getCharOffset();
+    return new Cells(lines.started, header, cells);
   }
 
   /** Counts line ends, since the parser does not count those in quotes. */
@@ -129,6 +132,8 @@ final class CsvCursor implements RowCursor {
     private final Deque<Long> ends = new ArrayDeque<>();
     private long read;
     private long line = 1;
+    private long started;
+    private long ended;
 
     Lines(Reader in) {
       super(in);
@@ -152,6 +157,22 @@ final class CsvCursor implements RowCursor {
       return n;
     }
 
+    /**
+     * The line of a mistake: where its record starts, or where the parser saw it if that is in the
+     * first cell. A quote without its end is seen at the end of the file, far from where it opens.
+     */
+    long of(IOException e) {
+      if (started > 0) {
+        return started;
+      }
+      JsonLocation place = e instanceof JsonProcessingException json ? json.getLocation() : null;
+      if (place != null && place.getCharOffset() < read - 1) {
+        return at(place.getCharOffset());
+      }
+      // The end of a record is that of its last cell, one or two characters before the line's.
+      return at(ended + 2);
+    }
+
     /** The line of a character; to be asked in order. */
     long at(long offset) {
       while (!ends.isEmpty() && ends.getFirst() < offset) {
@@ -163,6 +184,9 @@ final class CsvCursor implements RowCursor {
   }
 
   private static UserError malformed(Path path, long line, IOException e) {
+    if (!(e instanceof JsonProcessingException || e instanceof CharacterCodingException)) {
+      return DataFormat.broken(path, line, e);
+    }
     String why =
         e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.toString();
     return new UserError(

@@ -22,6 +22,7 @@ final class JsonCursor implements RowCursor {
   private @Nullable JsonParser opened;
   private boolean list;
   private long line = 1;
+  private long row;
 
   JsonCursor(Path path, InputStream in) {
     this.path = path;
@@ -50,7 +51,7 @@ final class JsonCursor implements RowCursor {
         return null;
       }
       line = parser.currentTokenLocation().getLineNr();
-      return new Parsed(line, RowJson.IN_SEQUENCE.readTree(parser));
+      return new Parsed(RawRow.numbered(line, ++row), RowJson.IN_SEQUENCE.readTree(parser));
     } catch (JsonProcessingException e) {
       long at = e.getLocation() == null ? line : e.getLocation().getLineNr();
       throw new UserError(

@@ -50,20 +50,20 @@ final class ParquetCursor implements RowCursor {
 
   @Override
   public @Nullable RawRow next() {
+    long next = number + 1;
     try {
       if (!rows.hasNext()) {
         return null;
       }
       rows.next();
-      return new JsonCursor.Parsed(++number, object(rows));
-    } catch (BadRow e) {
-      throw unreadable(path, number, e);
+      number = next;
+      return new JsonCursor.Parsed(next, object(rows));
     } catch (RuntimeException e) {
-      throw unreadable(path, number + 1, e);
+      throw unreadable(path, next, e);
     }
   }
 
-  private static ObjectNode object(StructAccessor struct) throws BadRow {
+  private static ObjectNode object(StructAccessor struct) {
     ObjectNode object = JSON.objectNode();
     for (int i = 0; i < struct.getFieldCount(); i++) {
       object.set(struct.getFieldName(i), node(struct.isNull(i) ? null : struct.getValue(i)));
@@ -71,7 +71,7 @@ final class ParquetCursor implements RowCursor {
     return object;
   }
 
-  private static JsonNode node(@Nullable Object value) throws BadRow {
+  private static JsonNode node(@Nullable Object value) {
     return switch (value) {
       case null -> JSON.nullNode();
       case String text -> JSON.textNode(text);
@@ -83,13 +83,24 @@ final class ParquetCursor implements RowCursor {
       case PqStruct struct -> object(struct);
       case PqList list -> array(list.values());
       case PqMap map -> map(map);
-      // Texts of writers that leave out the annotation of UTF-8.
-      case byte[] bytes -> JSON.textNode(RowJson.utf8(ByteBuffer.wrap(bytes)));
+      case byte[] bytes -> bytes(bytes);
       default -> JSON.textNode(value.toString());
     };
   }
 
-  private static ArrayNode array(List<Object> values) throws BadRow {
+  /**
+   * The text that some writers leave without the annotation of UTF-8; else an object, which no
+   * column that is read may be, so that only rows that need the value are bad.
+   */
+  private static JsonNode bytes(byte[] bytes) {
+    try {
+      return JSON.textNode(RowJson.utf8(ByteBuffer.wrap(bytes)));
+    } catch (BadRow e) {
+      return JSON.objectNode().put("bytes", bytes.length);
+    }
+  }
+
+  private static ArrayNode array(List<Object> values) {
     ArrayNode array = JSON.arrayNode(values.size());
     for (Object value : values) {
       array.add(node(value));
@@ -97,7 +108,7 @@ final class ParquetCursor implements RowCursor {
     return array;
   }
 
-  private static ObjectNode map(PqMap map) throws BadRow {
+  private static ObjectNode map(PqMap map) {
     ObjectNode object = JSON.objectNode();
     for (PqMap.Entry entry : map.getEntries()) {
       object.set(String.valueOf(entry.getKey()), node(entry.getValue()));

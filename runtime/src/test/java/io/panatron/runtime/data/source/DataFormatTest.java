@@ -16,6 +16,7 @@ import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DataFormatTest {
@@ -40,9 +41,9 @@ class DataFormatTest {
       RawRow row;
       while ((row = cursor.next()) != null) {
         try {
-          inOrder.add(row.number() + " " + row.columns());
+          inOrder.add(RawRow.place(row.number()) + " " + row.columns());
         } catch (BadRow e) {
-          inOrder.add(row.number() + " ! " + e.reason());
+          inOrder.add(RawRow.place(row.number()) + " ! " + e.reason());
         }
       }
     }
@@ -50,9 +51,9 @@ class DataFormatTest {
     try (RowFile open = DataFormat.open(file)) {
       for (int i = 0; i < open.rows(); i++) {
         try {
-          byNumber.add(open.number(i) + " " + open.columns(i));
+          byNumber.add(RawRow.place(open.number(i)) + " " + open.columns(i));
         } catch (BadRow e) {
-          byNumber.add(open.number(i) + " ! " + e.reason());
+          byNumber.add(RawRow.place(open.number(i)) + " ! " + e.reason());
         }
       }
     }
@@ -86,11 +87,13 @@ class DataFormatTest {
   @Test
   void jsonIsAListOrASequence() throws IOException {
     String list = "[\n {\"a\": 1,\n  \"b\": [2]},\n {\"a\": 3}]\n";
-    assertThat(rows(write("a.json", list))).containsExactly("2 {\"a\":1,\"b\":[2]}", "4 {\"a\":3}");
+    assertThat(rows(write("a.json", list)))
+        .containsExactly("2 (row 1) {\"a\":1,\"b\":[2]}", "4 (row 2) {\"a\":3}");
     assertThat(rows(gzip("a.json.gz", list))).hasSize(2);
     assertThat(rows(write("b.json", "{\"a\": 1}\n{\"a\":\n2}")))
-        .containsExactly("1 {\"a\":1}", "2 {\"a\":2}");
-    assertThat(rows(write("c.json", "\ufeff[{\"a\": 1}]"))).containsExactly("1 {\"a\":1}");
+        .containsExactly("1 (row 1) {\"a\":1}", "2 (row 2) {\"a\":2}");
+    assertThat(rows(write("c.json", "\ufeff[{\"a\": 1},{\"a\": 2}]")))
+        .containsExactly("1 (row 1) {\"a\":1}", "1 (row 2) {\"a\":2}");
     assertThat(rows(write("c.txt", "\ufeffone\ntwo")))
         .containsExactly("1 {\"text\":\"one\"}", "2 {\"text\":\"two\"}");
     assertThat(rows(write("c.json", "[]"))).isEmpty();
@@ -144,5 +147,37 @@ class DataFormatTest {
           .hasMessageContaining(c[1].toString())
           .hasMessageContaining(c[2].toString());
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'a,b|1,2|3,4|\"5\"x,6|7,8|', 4",
+    "'a,b|1,2|3,4|5,\"6\"x|7,8|', 4",
+    "'a,b|1,2|\"x|5,6|7,8|', 3",
+    "'a,b|1,2|3,\"x|5,6|7,8|', 3",
+    "'\"a|1,2|', 1"
+  })
+  void aMistakeInCsvIsPlacedWhereItsRecordStarts(String lines, int line) throws IOException {
+    for (String end : List.of("\n", "\r\n")) {
+      Path file = write("a.csv", lines.replace("|", end));
+      assertThatThrownBy(() -> rows(file))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(file + ":" + line + " is not valid CSV");
+    }
+  }
+
+  @Test
+  void aCutCompressedCsvIsDamagedAndNotInvalid() throws IOException {
+    StringBuilder text = new StringBuilder("a,b\n");
+    for (int i = 0; i < 20_000; i++) {
+      text.append(i * 7919L % 10_007).append(',').append(i).append('\n');
+    }
+    Path cut = gzip("cut.csv.gz", text.toString());
+    byte[] whole = Files.readAllBytes(cut);
+    Files.write(cut, java.util.Arrays.copyOf(whole, whole.length / 2));
+    assertThatThrownBy(() -> rows(cut))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("cannot be read on")
+        .hasMessageContaining("copy it again");
   }
 }
