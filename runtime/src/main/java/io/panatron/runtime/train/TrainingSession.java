@@ -86,6 +86,9 @@ public final class TrainingSession {
         ResumeState resumed =
             ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
         TrainingConfig.Checkpoints saving = config.checkpoints();
+        if (!stop.begin()) {
+          throw new UserError("stopped before training began; nothing was written");
+        }
         Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
         say("Run folder        " + folder);
         Progress start = resumed.progress();
