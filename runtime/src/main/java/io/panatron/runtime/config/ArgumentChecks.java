@@ -74,6 +74,11 @@ final class ArgumentChecks {
         a.integerOrNull("packing_length") != null && !a.flag("packing"),
         "--packing_length %s has no effect without --packing true; add that or drop it."
             .formatted(a.value("packing_length")));
+    refuse(
+        a.value("token_cache") != null && !a.flag("load_from_cache_file"),
+        ("--token_cache %s has no effect without --load_from_cache_file true; add that or drop"
+                + " it.")
+            .formatted(a.value("token_cache")));
     checkStreaming(a);
     refuse(
         a.list("interleave_prob").isEmpty()

@@ -48,6 +48,8 @@ record ChatFormat(
     Thoughts thoughts) {
   static final String SYSTEM = "{{SYSTEM}}";
   static final String QUERY = "{{QUERY}}";
+  private static final String DAY = "{{DAY}}";
+  private static final String DATE = "{{DATE}}";
 
   /**
    * What answers of a model that thinks start with.
@@ -77,6 +79,12 @@ record ChatFormat(
     return (prefix + systemPrefix + prompt + separator + suffix).contains(gap);
   }
 
+  /** Whether the format has gaps for a date. */
+  boolean isDated() {
+    String all = toString();
+    return all.contains(DAY) || all.contains(DATE);
+  }
+
   /** The format with the tokens of a tokenizer and a date. */
   ChatFormat resolved(String bos, String eos, ZonedDateTime now) {
     Gaps gaps = new Gaps(bos, eos, now);
@@ -104,8 +112,8 @@ record ChatFormat(
       return text.contains("{{")
           ? text.replace("{{BOS}}", bos)
               .replace("{{EOS}}", eos)
-              .replace("{{DAY}}", day("dd MMM yyyy"))
-              .replace("{{DATE}}", day("yyyy-MM-dd"))
+              .replace(DAY, day("dd MMM yyyy"))
+              .replace(DATE, day("yyyy-MM-dd"))
           : text;
     }
 

@@ -43,6 +43,11 @@ public interface ChatTemplate {
   /** Everything that decides what is rendered: two templates with the same one are the same. */
   String identity();
 
+  /** Whether what is rendered depends on the time at which the template was made. */
+  default boolean isDated() {
+    return false;
+  }
+
   /** What this template is, for the start of a run. */
   String description();
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.config.NearestNames;
 import io.panatron.runtime.data.source.BadRow;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,7 +12,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +37,7 @@ public record ColumnNames(Map<String, String> renamed) {
   static final String RESPONSE = "response";
   static final String HISTORY = "history";
   static final String TOOLS = "tools";
+  static final String CHANNEL = "channel";
 
   private static final Map<String, List<String>> SYNONYMS =
       Map.of(
@@ -52,6 +56,16 @@ public record ColumnNames(Map<String, String> renamed) {
                   "text",
                   "completion",
                   "content"));
+
+  /** What a column may mean: what {@link RowParser} looks for. */
+  private static final Set<String> MEANINGS = meanings();
+
+  private static Set<String> meanings() {
+    Set<String> all = new TreeSet<>(SYNONYMS.keySet());
+    SYNONYMS.values().forEach(all::addAll);
+    all.addAll(List.of(HISTORY, TOOLS, CHANNEL));
+    return all;
+  }
 
   public ColumnNames {
     renamed = Collections.unmodifiableMap(new TreeMap<>(renamed));
@@ -81,7 +95,25 @@ public record ColumnNames(Map<String, String> renamed) {
               + " does not map names to names; write it like '{\"ask\": \"query\", \"reply\":"
               + " \"response\"}'");
     }
+    renamed.values().forEach(meaning -> requireKnown(json, meaning));
     return new ColumnNames(renamed);
+  }
+
+  private static void requireKnown(String json, String meaning) {
+    String name = meaning.toLowerCase(Locale.ROOT);
+    if (MEANINGS.contains(name)) {
+      return;
+    }
+    List<String> near = NearestNames.of(name, MEANINGS);
+    throw new UserError(
+        "--columns "
+            + json
+            + " gives a column the meaning '"
+            + meaning
+            + "', which is none; use "
+            + (near.isEmpty()
+                ? "messages, query, response, system, history, tools or channel"
+                : String.join(" or ", near)));
   }
 
   /** A column of a row: the name that the data have for it, and its value. */

@@ -2,10 +2,13 @@ package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -21,16 +24,24 @@ import java.util.stream.Stream;
  * long are left out after that, so {@code max_length} does not change the order of the others.
  */
 final class DataLoading {
+  private static final String VALIDATION = "--val_dataset";
+
   private final DataSettings settings;
   private final SampleFiles files;
   private final SampleEncoder encoder;
+  private final String template;
+  private final DataIdentity identity = new DataIdentity();
   private final RowParser parser;
   private final TokenCache cache;
   private final TorchRandom random;
   private final DroppedRows dropped = new DroppedRows();
+  private final List<String> notes = new ArrayList<>();
+  private final BitSet tooLong = new BitSet();
   private final int limit;
+  private long asked;
 
-  DataLoading(DataSettings settings, SampleFiles files, SampleEncoder encoder) {
+  DataLoading(DataSettings settings, SampleFiles files, SampleEncoder encoder, String template) {
+    this.template = template;
     this.settings = settings;
     this.files = files;
     this.encoder = encoder;
@@ -73,6 +84,15 @@ final class DataLoading {
     } else if (settings.valDatasetShuffle()) {
       val = shuffle(val);
     }
+    if (train.length == 0 && val.length > 0 && settings.splitDatasetRatio() > 0) {
+      throw new UserError(
+          "no training sample is left of --dataset "
+              + String.join(" ", settings.dataset())
+              + ", since --split_dataset_ratio "
+              + settings.splitDatasetRatio()
+              + " takes at least one row for validation and there is one only; give more rows, or"
+              + " --split_dataset_ratio 0");
+    }
     SampleSet training = samples(train);
     SampleSet validation = samples(val);
     if (training.size() == 0) {
@@ -84,13 +104,19 @@ final class DataLoading {
               + (dropped.total() == 0 ? " (no rows)" : " (" + dropped.summary() + ")")
               + "; mend the rows or raise --max_length");
     }
-    return new DataPipeline(files, pack(training), pack(validation), dropped, notes(), null);
+    return new DataPipeline(
+        files, pack(training), pack(validation), dropped, notes(), identity(), null);
   }
 
   /** Only the validation rows are read; the paths of the training rows are looked at. */
   private DataPipeline stream(Streaming streaming) {
     List<DatasetPath> paths =
         settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
+    for (DatasetPath path : paths) {
+      noteFiles(path);
+      path.files().forEach(identity::add);
+      identity.end(path.count());
+    }
     SampleSet validation = samples(hasValidation() ? validation() : new int[0]);
     return new DataPipeline(
         files,
@@ -98,7 +124,12 @@ final class DataLoading {
         pack(validation),
         dropped,
         notes(),
+        identity(),
         () -> new SampleStream(settings, streaming, paths, parser, encoder, dropped));
+  }
+
+  private Map<String, String> identity() {
+    return identity.of(settings, parser, template);
   }
 
   private boolean hasValidation() {
@@ -108,13 +139,16 @@ final class DataLoading {
   private int[] validation() {
     List<String> cached = settings.reading().tokens().validation();
     int[] rows =
-        concatenated(read("--val_dataset", settings.valDataset(), "--cached_val_dataset", cached));
+        concatenated(read(VALIDATION, settings.valDataset(), "--cached_val_dataset", cached));
     return settings.valDatasetShuffle() ? shuffle(rows) : rows;
   }
 
   private List<String> notes() {
     String tokens = cache.describe();
-    return tokens == null ? List.of() : List.of(tokens);
+    if (tokens != null) {
+      notes.add(tokens);
+    }
+    return notes;
   }
 
   private record Split(int[] training, int[] validation) {}
@@ -161,25 +195,44 @@ final class DataLoading {
   /** The good rows of each data set, drawn by their counts. */
   private List<int[]> read(
       String option, List<String> given, String cachedOption, List<String> cached) {
+    boolean validation = option.equals(VALIDATION);
     List<int[]> all = new ArrayList<>();
     for (String name : given) {
       DatasetPath path = DatasetPath.parse(option, name);
-      all.add(good(path.count(), path.files().stream().map(this::open)));
+      all.add(good(path, path.files().stream().map(f -> open(f, validation))));
+      if (!validation) {
+        path.files().forEach(identity::add);
+        identity.end(path.count());
+      }
     }
     for (String name : cached) {
-      DatasetPath path = DatasetPath.tokenized(cachedOption, name);
-      all.add(good(path.count(), path.files().stream().map(this::openTokens)));
+      DatasetPath path = DatasetPath.tokenized(cachedOption, name, validation);
+      all.add(good(path, path.files().stream().map(f -> openTokens(f, path.names(f), validation))));
+      if (!validation) {
+        identity.end(path.count());
+      }
     }
     return all;
   }
 
-  private SampleFile open(Path file) {
-    return settings.reading().tokenizesFirst()
-        ? cache.open(file)
+  private SampleFile open(Path file, boolean validation) {
+    return settings.tokenizesFirst()
+        ? cache.open(file, validation)
         : LazySampleFile.open(file, parser, encoder, limit);
   }
 
-  private SampleFile openTokens(Path file) {
+  /** Whether the data file is still there, but with other content. */
+  private static boolean isStale(TokenFile.Description made) {
+    Path source = Path.of(made.source());
+    return Files.exists(source) && !made.stamp().matches(source);
+  }
+
+  /**
+   * Opens a tokenized file.
+   *
+   * @param named whether the user named the file itself and not the folder in which it lies
+   */
+  private SampleFile openTokens(Path file, boolean named, boolean validation) {
     boolean channels = settings.reading().channels();
     TokenFile tokens = TokenFile.open(file, channels);
     if (tokens == null || !tokens.description().encoder().equals(encoder.identity())) {
@@ -194,6 +247,24 @@ final class DataLoading {
                   : " were made with another tokenizer, template or --loss_scale")
               + "; make them again with --load_from_cache_file true");
     }
+    if (!parser.readsAs(tokens.description().parser())) {
+      tokens.close();
+      throw new UserError(
+          "the tokenized data "
+              + file
+              + " were made with another --system or --columns, or for the other of sft and pt; give"
+              + " the same, or make them again with --load_from_cache_file true");
+    }
+    if (!named && isStale(tokens.description())) {
+      tokens.close();
+      throw new UserError(
+          "the tokenized data "
+              + file
+              + " are older than "
+              + tokens.description().source()
+              + ", which has changed; make them again with --load_from_cache_file true, or name the"
+              + " files to use rather than their folder");
+    }
     if (channels && !RowParser.readsChannels(tokens.description().parser())) {
       tokens.close();
       throw new UserError(
@@ -202,10 +273,29 @@ final class DataLoading {
               + " were made without --enable_channel_loss true and hold no channels; make them again"
               + " with it");
     }
+    if (!validation) {
+      identity.add(tokens.description());
+    }
     return tokens;
   }
 
-  private int[] good(long count, Stream<SampleFile> opened) {
+  private void noteFiles(DatasetPath path) {
+    String taken = path.describe();
+    if (taken != null) {
+      notes.add(taken);
+    }
+  }
+
+  private int[] good(DatasetPath path, Stream<SampleFile> opened) {
+    noteFiles(path);
+    asked += Math.max(path.count(), 0);
+    if (asked > TorchRandom.MAX_PERMUTATION) {
+      throw new UserError(
+          path.given()
+              + " asks for more rows than a run can put into an order, "
+              + TorchRandom.MAX_PERMUTATION
+              + " with those of the data sets before it; lower the number after '#'");
+    }
     int first = files.size();
     opened.forEach(files::add);
     int[] good = new int[files.size() - first];
@@ -219,7 +309,7 @@ final class DataLoading {
       }
     }
     good = Arrays.copyOf(good, n);
-    return count < 0 || n == 0 ? good : draw(good, (int) count);
+    return path.count() < 0 || n == 0 ? good : draw(good, (int) path.count());
   }
 
   private int[] draw(int[] good, int count) {
@@ -254,7 +344,9 @@ final class DataLoading {
               ? files.lengthOver(row, limit)
               : 0;
       int parts = length <= limit ? 1 : truncation.parts(length, limit);
-      if (parts == 0) {
+      if (parts == 0 && !tooLong.get(row)) {
+        // Once, however often #count repeats it.
+        tooLong.set(row);
         dropped.add(
             BadRow.Kind.LENGTH,
             files.location(row) + " has " + length + " tokens, more than --max_length " + limit);

@@ -2,6 +2,7 @@ package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +15,7 @@ public final class DataPipeline implements AutoCloseable {
   private final SampleSet validation;
   private final DroppedRows dropped;
   private final List<String> notes;
+  private final Map<String, String> identity;
   private final @Nullable Supplier<SampleStream> stream;
 
   DataPipeline(
@@ -22,9 +24,11 @@ public final class DataPipeline implements AutoCloseable {
       SampleSet validation,
       DroppedRows dropped,
       List<String> notes,
+      Map<String, String> identity,
       @Nullable Supplier<SampleStream> stream) {
     this.stream = stream;
     this.notes = List.copyOf(notes);
+    this.identity = Map.copyOf(identity);
     this.files = files;
     this.training = training;
     this.validation = validation;
@@ -44,7 +48,7 @@ public final class DataPipeline implements AutoCloseable {
       SampleEncoder encoder =
           new SampleEncoder(
               tokenizer, template, settings.lossScale(), template instanceof PlainTemplate);
-      return new DataLoading(settings, files, encoder).load();
+      return new DataLoading(settings, files, encoder, template.identity()).load();
     } catch (RuntimeException | Error e) {
       files.close();
       throw e;
@@ -76,6 +80,14 @@ public final class DataPipeline implements AutoCloseable {
       throw new IllegalStateException("the data are not streamed");
     }
     return stream.get();
+  }
+
+  /**
+   * What decides the training samples and their order, by the names of the parameters that decide
+   * it, for a resumed run to compare.
+   */
+  public Map<String, String> identity() {
+    return identity;
   }
 
   /** What else the user may want to know about the data, a line each. */

@@ -79,6 +79,15 @@ public record DataSettings(
         reading);
   }
 
+  /**
+   * Whether rows are tokenized before training: if the reading needs it, or since rows are cut into
+   * several samples, each of which would tokenize the whole row again.
+   */
+  boolean tokenizesFirst() {
+    return reading.tokenizesFirst()
+        || truncation == Truncation.SPLIT && reading.tokens().lazy() == null;
+  }
+
   /** The token limit, where there must be one. */
   public int requiredMaxLength() {
     if (maxLength == null) {

@@ -7,11 +7,11 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  */
 record DatasetPath(String given, List<Path> files, long count) {
   private static final Pattern COUNT = Pattern.compile("[0-9]{1,9}");
+  private static final int MAX_SHOWN = 5;
 
   /** A name and the count after it, -1 for none. */
   private record Counted(String name, long count) {
@@ -44,14 +45,19 @@ record DatasetPath(String given, List<Path> files, long count) {
     }
   }
 
-  /** One value of {@code --cached_dataset}: a tokenized file or a folder of them, and a count. */
-  static DatasetPath tokenized(String option, String given) {
+  /**
+   * One value of {@code --cached_dataset}: a tokenized file or a folder of them, and a count.
+   *
+   * @param validation whether of a folder of the token cache the validation data are meant
+   */
+  static DatasetPath tokenized(String option, String given, boolean validation) {
     Counted counted = Counted.of(option, given);
     Path path = path(option, given, counted.name());
     List<Path> files = List.of(path);
     if (Files.isDirectory(path)) {
-      try (Stream<Path> all = Files.list(path)) {
-        files = all.filter(f -> f.toString().endsWith(TokenFile.EXTENSION)).sorted().toList();
+      Path own = path.resolve(TokenCache.VALIDATION);
+      try (Stream<Path> all = Files.list(validation && Files.isDirectory(own) ? own : path)) {
+        files = all.filter(DatasetPath::isTokenFile).sorted().toList();
       } catch (IOException e) {
         throw new UserError(option + " " + given + " cannot be listed (" + e + ")", e);
       }
@@ -67,6 +73,31 @@ record DatasetPath(String given, List<Path> files, long count) {
               + " --token_cache left");
     }
     return new DatasetPath(given, files, counted.count());
+  }
+
+  private static boolean isTokenFile(Path file) {
+    String name = file.getFileName().toString();
+    return name.endsWith(TokenFile.EXTENSION) && !name.startsWith(TokenCache.UNFINISHED);
+  }
+
+  /** Whether the user named this file and not the folder in which it lies. */
+  boolean names(Path file) {
+    return given.startsWith(file.toString());
+  }
+
+  /** Which files a folder gave, for the user; null if a file was given. */
+  @Nullable String describe() {
+    if (names(files.getFirst())) {
+      return null;
+    }
+    int shown = Math.min(files.size(), MAX_SHOWN);
+    return "Data files        "
+        + given
+        + " gives "
+        + files.subList(0, shown).stream()
+            .map(f -> f.getFileName().toString())
+            .collect(Collectors.joining(", "))
+        + (shown == files.size() ? "" : " and " + (files.size() - shown) + " more");
   }
 
   static DatasetPath parse(String option, String given) {
@@ -152,8 +183,8 @@ record DatasetPath(String given, List<Path> files, long count) {
   }
 
   /**
-   * The data files of a folder that also holds other things: JSONL comes before all, and text
-   * files, which may be remarks on the data, come last.
+   * The data files of a folder that also holds other things: text files, which may be remarks on
+   * the data, give way to those of another format.
    */
   private static List<Path> ofOneFormat(String option, String given, List<Path> files) {
     Set<DataFormat> formats = EnumSet.noneOf(DataFormat.class);
@@ -161,7 +192,7 @@ record DatasetPath(String given, List<Path> files, long count) {
     if (formats.size() > 1) {
       formats.remove(DataFormat.TXT);
     }
-    if (formats.size() > 1 && !formats.contains(DataFormat.JSONL)) {
+    if (formats.size() > 1) {
       List<String> names = new ArrayList<>();
       formats.forEach(f -> names.add(f.extension()));
       throw new UserError(
@@ -172,7 +203,21 @@ record DatasetPath(String given, List<Path> files, long count) {
               + String.join(", ", names)
               + "); name the files of one of them");
     }
-    DataFormat chosen = formats.stream().min(Comparator.naturalOrder()).orElseThrow();
-    return files.stream().filter(f -> DataFormat.of(f) == chosen).toList();
+    List<Path> chosen = files.stream().filter(f -> formats.contains(DataFormat.of(f))).toList();
+    for (Path file : chosen) {
+      Path packed = file.resolveSibling(file.getFileName() + ".gz");
+      if (chosen.contains(packed)) {
+        throw new UserError(
+            option
+                + " "
+                + given
+                + " holds both "
+                + file.getFileName()
+                + " and "
+                + packed.getFileName()
+                + ", whose rows would count twice; name the files to use, or move one away");
+      }
+    }
+    return chosen;
   }
 }

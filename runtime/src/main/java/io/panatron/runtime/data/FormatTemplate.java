@@ -61,6 +61,12 @@ final class FormatTemplate implements ChatTemplate {
   }
 
   @Override
+  public boolean isDated() {
+    ChatFormat unfilled = ChatFormats.named(format.name());
+    return unfilled != null && unfilled.isDated();
+  }
+
+  @Override
   public String identity() {
     return "format 1 " + format + " " + agent + " " + thoughts + " " + begin;
   }

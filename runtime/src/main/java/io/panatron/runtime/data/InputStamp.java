@@ -71,7 +71,7 @@ record InputStamp(long bytes, long modified, long seen, String sha256) {
     }
   }
 
-  private static UserError unreadable(Path file, IOException e) {
+  static UserError unreadable(Path file, IOException e) {
     return new UserError(
         "the data set " + file + " cannot be read (" + e + "); check the path and its rights", e);
   }

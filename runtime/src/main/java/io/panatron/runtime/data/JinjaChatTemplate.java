@@ -36,6 +36,11 @@ public final class JinjaChatTemplate implements ChatTemplate {
   }
 
   @Override
+  public boolean isDated() {
+    return template.isDated();
+  }
+
+  @Override
   public String identity() {
     return "jinja 2 " + template.identity() + new TreeMap<>(variables);
   }

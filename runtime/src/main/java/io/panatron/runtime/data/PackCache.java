@@ -39,7 +39,7 @@ final class PackCache {
       }
       PackPlan plan = PackPlan.of(lengths, capacity, parts);
       Files.createDirectories(folder);
-      Path fresh = Files.createTempFile(folder, "unfinished-", EXTENSION);
+      Path fresh = TokenCache.unfinished(folder);
       try {
         Files.write(fresh, bytes(plan));
         Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);

@@ -93,10 +93,6 @@ record PackPlan(int[] samples, int[] starts) {
       waiting.add(new Item(id, length));
     }
 
-    int size() {
-      return waiting.size();
-    }
-
     /** The ids of what is waiting, which no longer waits then. */
     int[] takeWaiting() {
       int[] ids = waiting.stream().mapToInt(Item::id).toArray();

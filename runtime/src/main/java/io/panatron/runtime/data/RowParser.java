@@ -63,6 +63,22 @@ final class RowParser {
     return identity.endsWith(WITH_CHANNELS);
   }
 
+  /** Whether a parser of this identity read rows as this one does, channels aside. */
+  boolean readsAs(String identity) {
+    return withoutChannels(identity).equals(withoutChannels());
+  }
+
+  /** The {@link #identity} as if channels were left aside. */
+  String withoutChannels() {
+    return withoutChannels(identity());
+  }
+
+  private static String withoutChannels(String identity) {
+    return readsChannels(identity)
+        ? identity.substring(0, identity.length() - WITH_CHANNELS.length())
+        : identity;
+  }
+
   Row parse(String line) throws BadRow {
     return parse(RowJson.parse(line));
   }
@@ -93,7 +109,7 @@ final class RowParser {
   }
 
   private static String channel(Columns columns) throws BadRow {
-    Column column = columns.named("channel");
+    Column column = columns.named(ColumnNames.CHANNEL);
     if (column == null) {
       return NO_CHANNEL;
     }

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * uninterrupted one, at the price of reading those before them again. For one thread.
  */
 public final class SampleStream implements AutoCloseable {
-  /** Samples that are packed at a time. Source: Megatron-SWIFT's streaming packing. */
+  /** New samples after which the waiting are packed. Source: Megatron-SWIFT's streaming packing. */
   private static final int PACKING_WINDOW = 128;
 
   private final DataSettings settings;
@@ -29,6 +29,7 @@ public final class SampleStream implements AutoCloseable {
   private PackPlan.@Nullable Window window;
   private @Nullable StreamedRows rows;
   private int epoch = -1;
+  private int unpackedSince;
   private boolean any;
   private boolean skipping;
 
@@ -171,12 +172,14 @@ public final class SampleStream implements AutoCloseable {
     }
     packs.add(unpacked.size(), sample.length());
     unpacked.add(sample);
-    if (packs.size() >= PACKING_WINDOW) {
+    // Without those that wait since the last time, of which there may be many.
+    if (++unpackedSince >= PACKING_WINDOW) {
       pack(packs, false);
     }
   }
 
   private void pack(PackPlan.Window packs, boolean last) {
+    unpackedSince = 0;
     for (int[] pack : packs.pack(last)) {
       List<EncodedSample> sequences = new ArrayList<>(pack.length);
       for (int i : pack) {

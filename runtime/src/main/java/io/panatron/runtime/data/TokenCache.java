@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,12 @@ import org.jspecify.annotations.Nullable;
  * same data, tokenizer, template, loss weights and columns.
  */
 final class TokenCache {
+  /** How files that are being written are named; a killed run leaves one. */
+  static final String UNFINISHED = "unfinished-";
+
+  /** The folder in that of the cache that holds validation data, so that nobody trains on them. */
+  static final String VALIDATION = "validation";
+
   private final @Nullable Path folder;
   private final RowParser parser;
   private final SampleEncoder encoder;
@@ -49,10 +56,21 @@ final class TokenCache {
         + (folder == null ? "" : " in " + folder);
   }
 
-  /** The tokenized rows of a data file. */
-  SampleFile open(Path input) {
+  /** A name for a file in the making: no name of a finished one, and with ordinary rights. */
+  static Path unfinished(Path folder) {
+    return folder.resolve(UNFINISHED + UUID.randomUUID() + ".part");
+  }
+
+  /**
+   * The tokenized rows of a data file.
+   *
+   * @param validation whether they are kept among those for validation
+   */
+  SampleFile open(Path input, boolean validation) {
     try {
-      return folder == null ? temporary(input) : kept(folder, input);
+      return folder == null
+          ? temporary(input)
+          : kept(validation ? folder.resolve(VALIDATION) : folder, input);
     } catch (IOException e) {
       throw new UserError(
           "the tokens of "
@@ -62,13 +80,17 @@ final class TokenCache {
               + " ("
               + e
               + "); free space, or "
-              + (folder == null ? "give --token_cache" : "choose another --token_cache"),
+              + (folder == null
+                  ? "give --load_from_cache_file true and --token_cache"
+                  : "choose another --token_cache"),
           e);
     }
   }
 
   private TokenFile temporary(Path input) throws IOException {
     Path file = Files.createTempFile("panatron-", TokenFile.EXTENSION);
+    // Where a signal ends the program meanwhile.
+    file.toFile().deleteOnExit();
     try {
       write(input, file);
       return reopen(file);
@@ -92,7 +114,8 @@ final class TokenCache {
       old.close();
     }
     Files.createDirectories(folder);
-    Path fresh = Files.createTempFile(folder, "unfinished-", TokenFile.EXTENSION);
+    Path fresh = unfinished(folder);
+    fresh.toFile().deleteOnExit();
     boolean done = false;
     try {
       write(input, fresh);

@@ -156,6 +156,7 @@ class ParameterSetTest {
         "dataloader_type=external                       | is for --streaming true",
         "save_total_limit=2 save_retain_interval=4      | keep one of them",
         "use_persistent_ckpt_worker=true                | no effect without --async_save true",
+        "token_cache=cache                              | no effect without --load_from_cache_file true",
         "save_strategy=epoch streaming=true             | take --save_strategy steps",
         "save_safetensors=false                         | nothing else could be written",
         "recompute_modules=moe                          | --recompute_modules moe is not supported yet",

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -387,6 +388,112 @@ class DataPipelineTest {
         trained += weight == 0 ? 0 : 1;
       }
       assertThat(trained).as("loss false: only the suffix, two tokens").isEqualTo(2);
+    }
+  }
+
+  @Test
+  void aFolderOfJsonLinesAndOtherDataIsRefusedRatherThanHalfRead() throws IOException {
+    Fixtures.write(folder.resolve("a.jsonl"), row("a"));
+    Fixtures.write(folder.resolve("b.csv"), "query,response", "Q,b");
+    assertThatThrownBy(() -> open(Fixtures.settings(folder)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("files of several formats (.jsonl, .csv)");
+  }
+
+  @Test
+  void aFileBesideItsCompressedTwinIsRefused() throws IOException {
+    Fixtures.write(folder.resolve("a.jsonl"), row("a"));
+    Files.write(folder.resolve("a.jsonl.gz"), new byte[] {31});
+    assertThatThrownBy(() -> open(Fixtures.settings(folder)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("holds both a.jsonl and a.jsonl.gz");
+  }
+
+  @Test
+  void theFilesThatAFolderGaveAreSaid() {
+    for (String name : List.of("a", "b", "c", "d", "e", "f", "g")) {
+      Fixtures.write(folder.resolve(name + ".jsonl"), row(name));
+    }
+    try (DataPipeline data = open(Fixtures.settings(folder))) {
+      assertThat(data.notes())
+          .containsExactly(
+              "Data files        "
+                  + folder
+                  + " gives a.jsonl, b.jsonl, c.jsonl, d.jsonl, e.jsonl and 2 more");
+    }
+  }
+
+  @Test
+  void aCountBeyondWhatCanBeOrderedIsAUserError() {
+    String file = rows("a.jsonl", 2).toString();
+    assertThatThrownBy(() -> open(List.of(file + "#300000000"), 0, null, Truncation.DELETE, false))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(file + "#300000000 asks for more rows")
+        .hasMessageContaining("lower the number");
+  }
+
+  @Test
+  void aSplitThatTakesTheOnlyRowSaysSo() {
+    String file = rows("a.jsonl", 1).toString();
+    assertThatThrownBy(() -> open(List.of(file), 0.1, null, Truncation.DELETE, false))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("--split_dataset_ratio 0.1 takes at least one row for validation");
+  }
+
+  @Test
+  void aTooLongRowCountsOnceHoweverOftenItIsDrawn() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("a"), row("1".repeat(60)));
+    try (DataPipeline data = open(List.of(file + "#10"), 0, 40, Truncation.DELETE, false)) {
+      assertThat(data.training().size()).isEqualTo(5);
+      assertThat(data.dropped().count(BadRow.Kind.LENGTH)).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void bytesInAColumnThatIsNotReadDoNoHarm() {
+    try (DataPipeline data = open(Fixtures.settings(Fixtures.path("formats/binary.parquet")))) {
+      assertThat(answers(data.training())).containsExactly("r1", "r2");
+      assertThat(data.dropped().total()).isZero();
+    }
+  }
+
+  @Test
+  void bytesInAColumnThatIsReadMakeABadRow() {
+    Path file = Fixtures.path("formats/binary.parquet");
+    Reading images =
+        new Reading(
+            ColumnNames.parse("{\"image\": \"system\"}"), null, null, false, Tokens.LAZY, null);
+    try (DataPipeline data =
+        open(
+            Fixtures.settings(
+                List.of(file.toString()), 0, null, Truncation.DELETE, false, images))) {
+      assertThat(answers(data.training())).containsExactly("r2");
+      assertThat(data.dropped().examples(BadRow.Kind.CONTENT))
+          .singleElement()
+          .asString()
+          .startsWith(file + ":1 has a column 'image' that is not a string");
+    }
+  }
+
+  @Test
+  void theIdentityOfDataKnowsContentAndOrderButNotTheirFolder() throws IOException {
+    Path file = rows("a.jsonl", 5);
+    Map<String, String> first = identity(Fixtures.settings(file));
+    Path moved = Files.createDirectory(folder.resolve("moved")).resolve("a.jsonl");
+    Files.copy(file, moved);
+    assertThat(identity(Fixtures.settings(moved))).isEqualTo(first);
+    Fixtures.write(moved, Files.readString(file).strip().replace("n3", "m3"));
+    Map<String, String> changed = identity(Fixtures.settings(moved));
+    assertThat(changed.get("--dataset")).isNotEqualTo(first.get("--dataset"));
+    Map<String, String> shuffled =
+        identity(Fixtures.settings(List.of(file.toString()), 0, null, Truncation.DELETE, true));
+    assertThat(shuffled.get("--dataset")).isEqualTo(first.get("--dataset"));
+    assertThat(shuffled.get("--dataset_shuffle")).isNotEqualTo(first.get("--dataset_shuffle"));
+  }
+
+  private Map<String, String> identity(DataSettings settings) {
+    try (DataPipeline data = open(settings)) {
+      return data.identity();
     }
   }
 }

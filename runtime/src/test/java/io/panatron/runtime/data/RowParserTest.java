@@ -214,4 +214,14 @@ class RowParserTest {
     assertThat(parser.parse("{\"text\": \"t\", \"answer\": \"a\"}").messages())
         .isEqualTo(List.of(new Message("assistant", "t")));
   }
+
+  @Test
+  void aMeaningThatNoColumnHasIsRefusedWithTheNearest() {
+    assertThatThrownBy(() -> ColumnNames.parse("{\"sys\": \"sytem\"}"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("gives a column the meaning 'sytem', which is none; use system");
+    assertThatThrownBy(() -> ColumnNames.parse("{\"x\": \"nothing like it\"}"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("use messages, query, response");
+  }
 }

@@ -243,4 +243,28 @@ class SampleStreamTest {
       assertThatThrownBy(batches::next).isInstanceOf(IllegalStateException.class);
     }
   }
+
+  @Test
+  void packingWaitsForNewSamplesHoweverManyWaitAlready() {
+    String[] rows = new String[600];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = i == 350 ? "{" : "{\"query\": \"Q\", \"response\": \"1\"}";
+    }
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), rows);
+    int each;
+    try (DataPipeline data = open(Run.of(file));
+        SampleStream stream = data.openStream()) {
+      List<EncodedSample> first = stream.next();
+      assertThat(first).isNotNull();
+      each = first.getFirst().length();
+    }
+    Packing packing = new Packing(300 * each, 1);
+    Run run =
+        new Run(List.of(file.toString()), false, 10, 1, null, packing, Truncation.DELETE, each);
+    try (DataPipeline data = open(run);
+        SampleStream stream = data.openStream()) {
+      assertThat(stream.next()).hasSize(300);
+      assertThat(data.dropped().total()).as("rows 1 to 385 make the first three windows").isOne();
+    }
+  }
 }

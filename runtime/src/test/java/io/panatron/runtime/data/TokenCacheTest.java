@@ -275,4 +275,107 @@ class TokenCacheTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("--packing_length 600 is below --max_length 601");
   }
+
+  private static DataSettings settings(
+      List<String> data, List<String> validation, @Nullable String system, Reading reading) {
+    return new DataSettings(
+        false,
+        data,
+        validation,
+        0,
+        42,
+        false,
+        false,
+        system,
+        null,
+        Truncation.DELETE,
+        LossScale.DEFAULT,
+        false,
+        reading);
+  }
+
+  @Test
+  void tokenizedDataOfAnotherSystemPromptOrOtherColumnsAreRefused() throws IOException {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("one"));
+    open(file).close();
+    List<String> tokens = List.of(cached().getFirst().toString());
+    Reading columns =
+        new Reading(
+            ColumnNames.parse("{\"ask\": \"query\"}"),
+            null,
+            null,
+            false,
+            new Tokens(null, 2, null, tokens, List.of()),
+            null);
+    for (DataSettings other :
+        List.of(
+            settings(List.of(), List.of(), "Be brief.", reading(tokens)),
+            settings(List.of(), List.of(), null, columns))) {
+      assertThatThrownBy(() -> DataPipeline.open(other, tokenizer, Fixtures.chatMl()))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(tokens.getFirst())
+          .hasMessageContaining("another --system or --columns");
+    }
+  }
+
+  @Test
+  void aFolderOfTokensGivesTrainingItsFilesAndValidationItsOwn() throws IOException {
+    Path train = Fixtures.write(folder.resolve("a.jsonl"), row("one"), row("two"));
+    Path val = Fixtures.write(folder.resolve("v.jsonl"), row("three"));
+    DataSettings made =
+        settings(List.of(train.toString()), List.of(val.toString()), null, reading(List.of()));
+    DataPipeline.open(made, tokenizer, Fixtures.chatMl()).close();
+    Files.writeString(cache().resolve("unfinished-1.part"), "x");
+    Files.writeString(cache().resolve("unfinished-2.tokens"), "x");
+    List<String> cached = List.of(cache().toString());
+    Reading read =
+        new Reading(
+            ColumnNames.DEFAULT,
+            null,
+            null,
+            false,
+            new Tokens(null, 1, null, cached, cached),
+            null);
+    DataSettings settings = settings(List.of(), List.of(), null, read);
+    try (DataPipeline data = DataPipeline.open(settings, tokenizer, Fixtures.chatMl())) {
+      assertThat(samples(data)).hasSize(2);
+      assertThat(data.validation().size()).isEqualTo(1);
+      assertThat(data.notes()).anyMatch(n -> n.startsWith("Data files") && n.contains("a.jsonl-"));
+    }
+  }
+
+  @Test
+  void aFolderOfTokensIsRefusedOnceTheirDataHaveChanged() throws IOException {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("one"));
+    open(file).close();
+    Fixtures.write(file, row("another"));
+    assertThatThrownBy(() -> open(List.of(), List.of(cache().toString()), Fixtures.chatMl()))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("are older than " + file);
+    String named = cached().getFirst().toString();
+    try (DataPipeline data = open(List.of(), List.of(named), Fixtures.chatMl())) {
+      assertThat(samples(data)).hasSize(1);
+    }
+  }
+
+  @Test
+  void keptTokensHaveTheRightsOfOtherFiles() throws IOException {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), row("one"));
+    open(file).close();
+    assertThat(Files.getPosixFilePermissions(cached().getFirst()))
+        .isEqualTo(Files.getPosixFilePermissions(file));
+  }
+
+  @Test
+  void rowsToBeSplitAreTokenizedOnce() {
+    Path file = Fixtures.write(folder.resolve("a.jsonl"), "{\"text\": \"0123456789\"}");
+    try (DataPipeline data =
+        DataPipeline.open(
+            Fixtures.preTraining(file, 4, Truncation.SPLIT),
+            tokenizer,
+            new PlainTemplate("<|im_end|>"))) {
+      assertThat(data.training().size()).isEqualTo(3);
+      assertThat(data.notes()).containsExactly("Tokens            of 1 file made, of 0 reused");
+    }
+  }
 }

@@ -43,7 +43,12 @@ public final class JinjaTemplate {
 
   /** What its renderings depend on besides their variables: the source, and the day if it asks. */
   public String identity() {
-    return source.contains("strftime_now") ? source + now.toLocalDate() : source;
+    return isDated() ? source + now.toLocalDate() : source;
+  }
+
+  /** Whether it asks for the time. */
+  public boolean isDated() {
+    return source.contains("strftime_now");
   }
 
   /**
