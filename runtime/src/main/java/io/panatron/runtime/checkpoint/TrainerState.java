@@ -26,6 +26,7 @@ import java.util.TreeMap;
  * @param randomStates each random generator's words by name; empty after {@code --no_save_rng}
  * @param sums running sums and other numbers of the loss bookkeeping, by name
  * @param counters further positions and counts (skipped iterations, tokens seen), by name
+ * @param texts what else the run must find again as it was, by name; empty in older files
  */
 public record TrainerState(
     long iteration,
@@ -34,7 +35,8 @@ public record TrainerState(
     long schedulerSteps,
     Map<String, List<Long>> randomStates,
     Map<String, Double> sums,
-    Map<String, Long> counters) {
+    Map<String, Long> counters,
+    Map<String, String> texts) {
   static final int FORMAT_VERSION = 1;
   private static final long MAX_BYTES = 256L << 20;
 
@@ -47,6 +49,27 @@ public record TrainerState(
     randomStates = Collections.unmodifiableMap(states);
     sums = Collections.unmodifiableMap(new TreeMap<>(sums));
     counters = Collections.unmodifiableMap(new TreeMap<>(counters));
+    texts = Collections.unmodifiableMap(new TreeMap<>(texts));
+  }
+
+  /** A state without texts. */
+  public TrainerState(
+      long iteration,
+      long consumedTrainSamples,
+      long consumedValidSamples,
+      long schedulerSteps,
+      Map<String, List<Long>> randomStates,
+      Map<String, Double> sums,
+      Map<String, Long> counters) {
+    this(
+        iteration,
+        consumedTrainSamples,
+        consumedValidSamples,
+        schedulerSteps,
+        randomStates,
+        sums,
+        counters,
+        Map.of());
   }
 
   byte[] toBytes() {
@@ -66,6 +89,10 @@ public record TrainerState(
     sums.forEach((name, value) -> sumsNode.put(name, Double.toString(value)));
     ObjectNode countersNode = root.putObject("counters");
     counters.forEach(countersNode::put);
+    if (!texts.isEmpty()) {
+      ObjectNode textsNode = root.putObject("texts");
+      texts.forEach(textsNode::put);
+    }
     return BoundedJson.toIndentedBytes(root);
   }
 
@@ -102,6 +129,15 @@ public record TrainerState(
     for (Map.Entry<String, JsonNode> entry : object(file, root, "counters").properties()) {
       counters.put(entry.getKey(), number(file, entry.getValue(), "counters." + entry.getKey()));
     }
+    Map<String, String> texts = new TreeMap<>();
+    if (root.has("texts")) {
+      for (Map.Entry<String, JsonNode> entry : object(file, root, "texts").properties()) {
+        if (!entry.getValue().isTextual()) {
+          throw wrong(file, "texts." + entry.getKey());
+        }
+        texts.put(entry.getKey(), entry.getValue().textValue());
+      }
+    }
     try {
       return new TrainerState(
           number(file, root, "iteration"),
@@ -110,7 +146,8 @@ public record TrainerState(
           number(file, root, "scheduler_steps"),
           states,
           sums,
-          counters);
+          counters,
+          texts);
     } catch (IllegalArgumentException e) {
       throw new UserError("%s is wrong: %s.".formatted(file, e.getMessage()), e);
     }

@@ -209,6 +209,10 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       sums.putAll(dynamic.numbers());
       counters.putAll(dynamic.counters());
     }
+    Map<String, String> texts = new TreeMap<>(DataAgreement.of(config, inputs));
+    if (inputs.template().isDated()) {
+      texts.put(DataAgreement.TEMPLATE_TIME, inputs.templateTime().toString());
+    }
     return new TrainerState(
         progress.iteration(),
         progress.consumedSamples(),
@@ -216,6 +220,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
         progress.scheduledSamples(),
         random,
         sums,
-        counters);
+        counters,
+        texts);
   }
 }

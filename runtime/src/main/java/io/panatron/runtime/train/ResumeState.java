@@ -132,12 +132,20 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
   private static void checkData(TrainingConfig config, RunInputs inputs, TrainerState state) {
     Long saved = state.counters().get(CheckpointWriter.TRAINING_SAMPLES);
     int now = inputs.data().training().size();
+    if (saved != null && (saved == 0) != inputs.data().isStreamed()) {
+      throw new UserError(
+          ("the checkpoint was trained with --streaming %b, which takes samples in another order than"
+                  + " --streaming %b; resume as it was trained, or add --finetune true to start over from"
+                  + " its weights")
+              .formatted(saved == 0, saved != 0));
+    }
     if (saved != null && saved != now) {
       throw new UserError(
           ("the checkpoint was trained on %d samples, but --dataset now gives %d, so its place in the"
                   + " data cannot be found again; use the same data and --max_length, or --finetune true")
               .formatted(saved, now));
     }
+    DataAgreement.require(state.texts(), DataAgreement.of(config, inputs));
     int step = config.batches().microBatchSize();
     if (state.consumedTrainSamples() % step != 0) {
       throw new UserError(

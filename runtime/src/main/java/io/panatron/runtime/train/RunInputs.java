@@ -34,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * @param files what checkpoints take over from it, added tokens included
  * @param saved what the folder's weights are to be read as
  * @param model what the saved config.json will say: {@code saved} with room for added tokens
+ * @param templateTime what a chat template takes for the present; that of the run's start, also
+ *     where it is resumed on another day
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
  */
@@ -48,6 +50,7 @@ record RunInputs(
     RecomputePlan recompute,
     HfTokenizer tokenizer,
     ChatTemplate template,
+    ZonedDateTime templateTime,
     DataPipeline data,
     int positions,
     IterationPlan plan)
@@ -78,9 +81,10 @@ record RunInputs(
         files = files.with(tokenizer.addedTokens().changed(files.others()), vocabulary.rows());
       }
       requireVocabulary(tokenizer, model);
+      ZonedDateTime now = DataAgreement.templateTime(checkpoint, resume);
       ChatTemplate template =
           ChatTemplates.choose(
-              config.data().template(), tokenizer, model.family().modelType(), ZonedDateTime.now());
+              config.data().template(), tokenizer, model.family().modelType(), now);
       DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
       requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);
@@ -96,6 +100,7 @@ record RunInputs(
               recompute,
               tokenizer,
               template,
+              now,
               data,
               rows.requiredMaxLength(),
               plan(config, data));

@@ -89,4 +89,16 @@ class TrainerStateTest {
     assertThatThrownBy(() -> new TrainerState(-1, 0, 0, 0, Map.of(), Map.of(), Map.of()))
         .isInstanceOf(IllegalArgumentException.class);
   }
+
+  @Test
+  void textsAreReadBackAndMayBeMissing(@TempDir Path folder) throws IOException {
+    TrainerState with =
+        new TrainerState(
+            3, 12, 0, 12, Map.of(), Map.of(), Map.of(), Map.of("template_time", "then"));
+    TrainerState without = new TrainerState(3, 12, 0, 12, Map.of(), Map.of(), Map.of());
+    for (TrainerState state : java.util.List.of(with, without)) {
+      Path file = Files.write(folder.resolve("state.json"), state.toBytes());
+      assertThat(TrainerState.read(file)).isEqualTo(state);
+    }
+  }
 }

@@ -8,6 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -274,7 +277,46 @@ class ResumeTest {
         rest.with("micro_batch_size", 3).with("global_batch_size", 3),
         "16 samples",
         "--micro_batch_size 3");
+    Path others = folder.resolve("others.jsonl");
+    Files.write(others, rows.reversed());
+    assertMistake(rest.with("dataset", others), "other samples", "--dataset", "--finetune true");
+    assertMistake(rest.with("data_seed", 7), "other samples", "by --data_seed");
+    assertMistake(
+        rest.with("streaming", true).with("train_iters", 8).with("dataloader_type", "external"),
+        "trained with --streaming false");
     trained(rest.with("dataset", fewer).with("finetune", true));
+  }
+
+  @Test
+  void aResumedRunKeepsTheTimeThatTheTemplateTook() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    try (Stream<Path> files = Files.list(Fixture.model())) {
+      for (Path file : files.toList()) {
+        Files.copy(file, model.resolve(file.getFileName()));
+      }
+    }
+    Files.writeString(
+        model.resolve("chat_template.jinja"),
+        """
+        {{ strftime_now('%d') }}{% for m in messages %}<|im_start|>{{ m.role }}
+        {{ m.content }}<|im_end|>
+        {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+        {% endif %}\
+        """);
+    TrainingCall whole =
+        into("whole").without("template").with("model", model).with("save_interval", 4);
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+    trained(rest);
+    assertThat(templateTime(checkpoint(rest, 8))).isEqualTo(templateTime(checkpoint(whole, 4)));
+  }
+
+  private static String templateTime(Path checkpoint) throws IOException {
+    String state = Files.readString(checkpoint.resolve("state/trainer_state.json"));
+    Matcher time = Pattern.compile("\"template_time\" : \"([^\"]+)\"").matcher(state);
+    assertThat(time.find()).isTrue();
+    return time.group(1);
   }
 
   @ParameterizedTest
