@@ -173,14 +173,16 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
           return;
         }
         SafetensorsFile file = checkpoint.openMainParameters(arena);
+        optimizer.adoptModelValues();
+        if (narrow != null) {
+          if (file != null) {
+            load(file.tensors(), "", narrow);
+          }
+          return;
+        }
         // Without such a file the weights are all there is, and may be finer than the model's.
         Map<String, SafetensorsTensor> exact =
             file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
-        optimizer.adoptModelValues();
-        if (narrow != null) {
-          load(exact, "", narrow);
-          return;
-        }
         transfer.load(exact, "", model.store(), main, scratch);
         optimizer.publishMainParameters();
       }

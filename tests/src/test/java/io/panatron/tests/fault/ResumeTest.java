@@ -135,6 +135,29 @@ class ResumeTest {
     RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
   }
 
+  @ParameterizedTest
+  @CsvSource({"bfloat16, fp32", "bfloat16, fp16", "float16, fp16"})
+  void weightsAloneServeNarrowStateToo(String dtype, String parameters) {
+    TrainingCall weights =
+        into("weights")
+            .with("torch_dtype", dtype)
+            .with("no_save_optim", true)
+            .with("save_interval", 4)
+            .with("train_iters", 4);
+    trained(weights);
+    TrainingCall narrow =
+        weights
+            .with("save", folder.resolve("narrow"))
+            .with("load", checkpoint(weights, 4))
+            .with("no_load_optim", true)
+            .with("use_precision_aware_optimizer", true)
+            .with("main_params_dtype", parameters)
+            .with("train_iters", 6);
+    trained(narrow);
+
+    assertThat(RunFiles.log(narrow.save()).keySet()).isNotEmpty().allMatch(row -> row > 4);
+  }
+
   /** Files hold state in float32, so a run may go on with other dtypes. */
   @Test
   void stateIsConvertedWhereTheDtypesChange() {
