@@ -106,8 +106,8 @@ public final class TrainStep {
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
-    lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
-    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    lossSum = rank.groups().dataContext().allReduce(lossSum, Reduction.SUM);
+    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
     double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
     double norm = gradientNorm(iteration, lossSum, scale);
@@ -126,7 +126,7 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        channels.sumsOver(rank.dataParallel()));
+        channels.sumsOver(rank.groups().dataContext()));
   }
 
   /**
