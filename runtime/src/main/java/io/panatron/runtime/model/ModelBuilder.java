@@ -56,12 +56,7 @@ public final class ModelBuilder {
       layers.add(builder.layer(layer));
     }
     return new TransformerModel(
-        embedding,
-        builder.positions(),
-        layers,
-        builder.norm("model.norm"),
-        builder.head(),
-        rotary);
+        embedding, builder.positions(), layers, builder.norm("model.norm"), builder.head(), rotary);
   }
 
   /** One part of the model over the parameters of a store that holds at least those of the part. */
