@@ -171,7 +171,17 @@ final class LocalCommunicator implements Communicator {
   }
 
   private Work work(Pending pending) {
-    return () -> network.await(self, pending);
+    return new Work() {
+      @Override
+      public void await() {
+        network.await(self, pending);
+      }
+
+      @Override
+      public boolean isDone() {
+        return pending.isDone() || network.hasFailed();
+      }
+    };
   }
 
   private void count(Kind kind, long added) {

@@ -37,7 +37,7 @@ public final class LocalNetwork implements Network {
   private final List<LocalRank> ranks = new ArrayList<>();
   private final Map<GroupMembers, List<LocalGroup>> groups = new HashMap<>();
   private final Map<GroupMembers, int[]> opened = new HashMap<>();
-  private @Nullable CommunicationException failure;
+  private volatile @Nullable CommunicationException failure;
   private int sharesUnderWay;
   private boolean closed;
 
@@ -87,6 +87,10 @@ public final class LocalNetwork implements Network {
   /** Whether operations note who called them. */
   boolean isChecked() {
     return settings.checked();
+  }
+
+  boolean hasFailed() {
+    return failure != null;
   }
 
   /** Takes part in an exchange; if this rank is the last, it is on its way afterwards. */
