@@ -1,6 +1,7 @@
 package io.panatron.kernels;
 
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The ranks of a run and what lies between them: opens the communicators of their groups, and ends
@@ -43,6 +44,9 @@ public interface Network extends AutoCloseable {
 
   /** A rank has done its work; whoever still waits for it fails. */
   void leave(int rank);
+
+  /** Why everything ended; null while nothing has failed. */
+  @Nullable CommunicationException failure();
 
   /** Where every rank stands, a line for each. */
   String positions();

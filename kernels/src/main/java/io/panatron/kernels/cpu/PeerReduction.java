@@ -86,11 +86,7 @@ public final class PeerReduction {
 
   /** For the reference backend alone, so element by element. */
   private static void reduceDoubles(
-      Reduction reduction,
-      List<MemorySegment> from,
-      List<MemorySegment> to,
-      long offset,
-      int n) {
+      Reduction reduction, List<MemorySegment> from, List<MemorySegment> to, long offset, int n) {
     DoubleBinaryOperator combine =
         switch (reduction) {
           case SUM -> Double::sum;

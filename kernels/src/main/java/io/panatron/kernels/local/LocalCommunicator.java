@@ -1,7 +1,6 @@
 package io.panatron.kernels.local;
 
 import io.panatron.kernels.Communicator;
-import io.panatron.kernels.GroupMembers;
 import io.panatron.kernels.Reduction;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.Traffic;
@@ -43,27 +42,63 @@ final class LocalCommunicator implements Communicator {
 
   @Override
   public Work startAllReduce(Tensor x, Reduction reduction) {
+    return start(Kind.ALL_REDUCE, checkedAllReduce(x, reduction));
+  }
+
+  @Override
+  public void allReduce(Tensor x, Reduction reduction) {
+    run(Kind.ALL_REDUCE, checkedAllReduce(x, reduction));
+  }
+
+  private static Collective checkedAllReduce(Tensor x, Reduction reduction) {
     Collective.requireReducible("all-reduce", x.dtype());
-    return start(Kind.ALL_REDUCE, new Collective.AllReduce(x, reduction));
+    return new Collective.AllReduce(x, reduction);
   }
 
   @Override
   public Work startBroadcast(Tensor x, int root) {
+    return start(Kind.BROADCAST, checkedBroadcast(x, root));
+  }
+
+  @Override
+  public void broadcast(Tensor x, int root) {
+    run(Kind.BROADCAST, checkedBroadcast(x, root));
+  }
+
+  private Collective checkedBroadcast(Tensor x, int root) {
     requireMember("broadcast", root);
-    return start(Kind.BROADCAST, new Collective.Broadcast(x, root));
+    return new Collective.Broadcast(x, root);
   }
 
   @Override
   public Work startAllGather(Tensor part, Tensor whole) {
+    return start(Kind.ALL_GATHER, checkedAllGather(part, whole));
+  }
+
+  @Override
+  public void allGather(Tensor part, Tensor whole) {
+    run(Kind.ALL_GATHER, checkedAllGather(part, whole));
+  }
+
+  private Collective checkedAllGather(Tensor part, Tensor whole) {
     requireShare("all-gather", part, whole);
-    return start(Kind.ALL_GATHER, new Collective.AllGather(part, whole));
+    return new Collective.AllGather(part, whole);
   }
 
   @Override
   public Work startReduceScatter(Tensor whole, Tensor part, Reduction reduction) {
+    return start(Kind.REDUCE_SCATTER, checkedReduceScatter(whole, part, reduction));
+  }
+
+  @Override
+  public void reduceScatter(Tensor whole, Tensor part) {
+    run(Kind.REDUCE_SCATTER, checkedReduceScatter(whole, part, Reduction.SUM));
+  }
+
+  private Collective checkedReduceScatter(Tensor whole, Tensor part, Reduction reduction) {
     Collective.requireReducible("reduce-scatter", whole.dtype());
     requireShare("reduce-scatter", part, whole);
-    return start(Kind.REDUCE_SCATTER, new Collective.ReduceScatter(whole, part, reduction));
+    return new Collective.ReduceScatter(whole, part, reduction);
   }
 
   @Override
@@ -91,7 +126,7 @@ final class LocalCommunicator implements Communicator {
     requirePeer("send", to, tag);
     requireUnclosed();
     count(Kind.SEND, x.bytes());
-    return work(network.begin(self, () -> group.send(x, rank, to, tag)));
+    return work(network.begin(self, () -> group.send(x, rank, to, tag), false));
   }
 
   @Override
@@ -99,7 +134,7 @@ final class LocalCommunicator implements Communicator {
     requirePeer("receive", from, tag);
     requireUnclosed();
     count(Kind.RECEIVE, x.bytes());
-    return work(network.begin(self, () -> group.receive(x, from, rank, tag)));
+    return work(network.begin(self, () -> group.receive(x, from, rank, tag), false));
   }
 
   @Override
@@ -112,10 +147,11 @@ final class LocalCommunicator implements Communicator {
         result = other;
         first = false;
       } else {
-        result = switch (reduction) {
-          case SUM -> result + other;
-          case MAX -> Math.max(result, other);
-        };
+        result =
+            switch (reduction) {
+              case SUM -> result + other;
+              case MAX -> Math.max(result, other);
+            };
       }
     }
     return result;
@@ -155,19 +191,26 @@ final class LocalCommunicator implements Communicator {
   private Work start(Kind kind, Collective call) {
     requireUnclosed();
     count(kind, call.bytes());
-    return work(begin(call));
+    return work(begin(call, false));
+  }
+
+  /** As {@link #start} and waiting for the end, but without the help of the rank's other thread. */
+  private void run(Kind kind, Collective call) {
+    requireUnclosed();
+    count(kind, call.bytes());
+    network.await(self, begin(call, true));
   }
 
   private List<Collective> exchange(Collective call) {
     requireUnclosed();
-    Gathering gathering = begin(call);
+    Gathering gathering = begin(call, true);
     network.await(self, gathering);
     return gathering.calls();
   }
 
-  private Gathering begin(Collective call) {
+  private Gathering begin(Collective call, boolean waits) {
     String origin = network.isChecked() ? origin() : "";
-    return (Gathering) network.begin(self, () -> group.collective(rank, call, origin));
+    return network.begin(self, () -> group.collective(rank, call, origin), waits);
   }
 
   private Work work(Pending pending) {
@@ -179,7 +222,7 @@ final class LocalCommunicator implements Communicator {
 
       @Override
       public boolean isDone() {
-        return pending.isDone() || network.hasFailed();
+        return pending.isDone() || network.failure() != null;
       }
     };
   }

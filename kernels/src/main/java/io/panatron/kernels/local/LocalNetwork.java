@@ -43,8 +43,8 @@ public final class LocalNetwork implements Network {
 
   /** A rank's part in an exchange, done under the lock. */
   @FunctionalInterface
-  interface Beginning {
-    Pending begin() throws MismatchException;
+  interface Beginning<P extends Pending> {
+    P begin() throws MismatchException;
   }
 
   /** A network of ranks from 0 to {@code size - 1}. */
@@ -89,18 +89,27 @@ public final class LocalNetwork implements Network {
     return settings.checked();
   }
 
-  boolean hasFailed() {
-    return failure != null;
+  @Override
+  public @Nullable CommunicationException failure() {
+    return failure;
   }
 
-  /** Takes part in an exchange; if this rank is the last, it is on its way afterwards. */
-  Pending begin(LocalRank rank, Beginning beginning) {
-    Pending pending;
+  /**
+   * Takes part in an exchange; if this rank is the last, it is on its way afterwards.
+   *
+   * @param waits whether {@link #await} follows at once, which then moves this rank's share
+   */
+  <P extends Pending> P begin(LocalRank rank, Beginning<P> beginning, boolean waits) {
+    P pending;
     lock.lock();
     try {
       requireOpen();
       pending = beginning.begin();
-      rank.began(pending);
+      if (waits) {
+        rank.waitFor(pending);
+      } else {
+        rank.began(pending);
+      }
       if (!pending.isComplete()) {
         return pending;
       }
