@@ -21,8 +21,7 @@ class ParallelSizesTest {
   void theSequenceIsSplitOnlyAmongTensorParallelRanks() {
     assertThat(ParallelSizes.ofWorld(2).sequenceParallel(true).build().sequenceParallel())
         .isFalse();
-    assertThat(
-            ParallelSizes.ofWorld(2).tensor(2).sequenceParallel(true).build().sequenceParallel())
+    assertThat(ParallelSizes.ofWorld(2).tensor(2).sequenceParallel(true).build().sequenceParallel())
         .isTrue();
   }
 
@@ -46,8 +45,7 @@ class ParallelSizesTest {
 
   @Test
   void sizesWhoseProductExceedsAnIntAreRefused() {
-    assertThatThrownBy(
-            ParallelSizes.ofWorld(1 << 20).tensor(1 << 16).pipeline(1 << 16)::build)
+    assertThatThrownBy(ParallelSizes.ofWorld(1 << 20).tensor(1 << 16).pipeline(1 << 16)::build)
         .isInstanceOf(UserError.class)
         .hasMessageContaining("= 4294967296;");
   }

@@ -24,13 +24,19 @@ class TopologyTest {
   Arbitrary<ParallelSizes> sizes() {
     Arbitrary<Integer> size = Arbitraries.integers().between(1, 3);
     Arbitrary<Boolean> anyOrder = Arbitraries.of(true, false);
-    return Combinators.combine(
-            size, size, size, size, size, size, anyOrder, Arbitraries.longs())
+    return Combinators.combine(size, size, size, size, size, size, anyOrder, Arbitraries.longs())
         .as(TopologyTest::sizes);
   }
 
   private static ParallelSizes sizes(
-      int tensor, int context, int pipeline, int data, int expert, int etp, boolean any, long seed) {
+      int tensor,
+      int context,
+      int pipeline,
+      int data,
+      int expert,
+      int etp,
+      boolean any,
+      long seed) {
     // With the same split in both kinds of layers every order is allowed.
     int world = any ? tensor * pipeline * data : tensor * context * pipeline * data * expert * etp;
     List<ParallelAxis> axes = new ArrayList<>(RankOrder.DEFAULT.axes());
@@ -156,11 +162,9 @@ class TopologyTest {
 
     assertThat(topology.sizes().data()).isEqualTo(2);
     assertThat(topology.groups(GroupKind.TENSOR_PARALLEL).toString())
-        .isEqualTo(
-            "[{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}, {10, 11}, {12, 13}, {14, 15}]");
+        .isEqualTo("[{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}, {10, 11}, {12, 13}, {14, 15}]");
     assertThat(topology.groups(GroupKind.DATA_PARALLEL).toString())
-        .isEqualTo(
-            "[{0, 2}, {1, 3}, {4, 6}, {5, 7}, {8, 10}, {9, 11}, {12, 14}, {13, 15}]");
+        .isEqualTo("[{0, 2}, {1, 3}, {4, 6}, {5, 7}, {8, 10}, {9, 11}, {12, 14}, {13, 15}]");
     assertThat(topology.groups(GroupKind.PIPELINE_PARALLEL).toString())
         .isEqualTo("[{0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15}]");
     assertThat(topology.groups(GroupKind.MODEL_PARALLEL).toString())
@@ -172,19 +176,16 @@ class TopologyTest {
   @Test
   void expertsMayBeSplitOtherwiseThanTheDenseLayers() {
     Topology topology =
-        new Topology(
-            ParallelSizes.ofWorld(16).tensor(2).context(2).pipeline(2).expert(4).build());
+        new Topology(ParallelSizes.ofWorld(16).tensor(2).context(2).pipeline(2).expert(4).build());
 
     assertThat(topology.sizes().data()).isEqualTo(2);
     assertThat(topology.sizes().expertData()).isEqualTo(2);
     assertThat(topology.groups(GroupKind.CONTEXT_PARALLEL).toString())
-        .isEqualTo(
-            "[{0, 2}, {1, 3}, {4, 6}, {5, 7}, {8, 10}, {9, 11}, {12, 14}, {13, 15}]");
+        .isEqualTo("[{0, 2}, {1, 3}, {4, 6}, {5, 7}, {8, 10}, {9, 11}, {12, 14}, {13, 15}]");
     assertThat(topology.groups(GroupKind.EXPERT_PARALLEL).toString())
         .isEqualTo("[{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}]");
     assertThat(topology.groups(GroupKind.EXPERT_DATA_PARALLEL).toString())
-        .isEqualTo(
-            "[{0, 4}, {1, 5}, {2, 6}, {3, 7}, {8, 12}, {9, 13}, {10, 14}, {11, 15}]");
+        .isEqualTo("[{0, 4}, {1, 5}, {2, 6}, {3, 7}, {8, 12}, {9, 13}, {10, 14}, {11, 15}]");
     assertThat(topology.groups(GroupKind.DATA_CONTEXT_PARALLEL).toString())
         .isEqualTo("[{0, 2, 4, 6}, {1, 3, 5, 7}, {8, 10, 12, 14}, {9, 11, 13, 15}]");
   }
