@@ -37,9 +37,11 @@ public final class ModelBuilder {
         .toList();
   }
 
-  /** The parameters of one part of a model, in the same order. */
-  public static List<FlatLayout.Spec> specs(ModelConfig config, StagePart part) {
-    return specs(config).stream().filter(spec -> part.holds(spec.name(), config)).toList();
+  /** The parameters of some parts of a model, in the same order. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, List<StagePart> parts) {
+    return specs(config).stream()
+        .filter(spec -> parts.stream().anyMatch(part -> part.holds(spec.name(), config)))
+        .toList();
   }
 
   public static HeadGeometry geometry(ModelConfig config) {
