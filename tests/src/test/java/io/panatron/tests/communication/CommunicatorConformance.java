@@ -27,12 +27,12 @@ import org.junit.jupiter.params.provider.ValueSource;
  * What {@link Communicator} promises, on groups of one to eight ranks; a subclass names the engine.
  */
 abstract class CommunicatorConformance {
-  private static final List<Integer> SIZES = List.of(1, 2, 3, 5, 8);
+  private static final List<Integer> SIZES = List.of(1, 2, 3, 8);
 
   /**
    * Nothing, one element, fewer than ranks, an odd number, and more than any engine calls small.
    */
-  private static final List<Integer> LENGTHS = List.of(0, 1, 5, 1_001, 40_003);
+  private static final List<Integer> LENGTHS = List.of(0, 1, 5, 1_001, 12_003);
 
   abstract CommunicationEngine engine();
 
