@@ -5,10 +5,12 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.ModelWeights;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -113,11 +115,14 @@ public record LoadedModel(
       RankContext rank, ModelConfig config, Options options, boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
+    List<FlatLayout.Spec> specs = ModelBuilder.specs(config);
+    long multiple = FlatLayout.multipleFor(rank.groups().dataContext().size());
     ParameterStore store =
         new ParameterStore(
             backend,
             run,
-            ModelBuilder.specs(config),
+            new FlatLayout(specs, multiple),
+            specs,
             options.dtype(),
             options.trained() ? options.gradients() : null);
     TransformerModel network =

@@ -33,6 +33,15 @@ public final class FlatLayout {
 
   /** Lays out parameters of distinct names. */
   public FlatLayout(List<Spec> specs) {
+    this(specs, ALIGNMENT);
+  }
+
+  /**
+   * As above, with a gap at the end.
+   *
+   * @param multiple what {@link #elements} is a multiple of, see {@link #multipleFor}
+   */
+  public FlatLayout(List<Spec> specs, long multiple) {
     List<Spec> ordered = new ArrayList<>(specs);
     ordered.sort((a, b) -> Boolean.compare(b.decays(), a.decays()));
     long next = 0;
@@ -47,7 +56,22 @@ public final class FlatLayout {
       }
     }
     decayedElements = decayed;
-    elements = next;
+    elements = (next + multiple - 1) / multiple * multiple;
+  }
+
+  /**
+   * What a flat buffer's length must be a multiple of for so many ranks to share it: each has the
+   * same whole number of elements, and parts of it can begin on cache lines.
+   */
+  public static long multipleFor(int ranks) {
+    if (ranks == 1) {
+      return ALIGNMENT;
+    }
+    long multiple = 2 * ALIGNMENT;
+    while (multiple % ranks != 0) {
+      multiple += 2 * ALIGNMENT;
+    }
+    return multiple;
   }
 
   /** Elements that a parameter takes up, the gap behind it included. */
