@@ -6,6 +6,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.ModelWeights;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param run owns the parameters and everything else that lives as long as the run
  * @param store the parameters
  * @param network the forward pass
+ * @param parallel how the ranks of the group share the parameters
  * @param initialized whether the weights were drawn at random, because the folder has none
  */
 public record LoadedModel(
@@ -25,6 +27,7 @@ public record LoadedModel(
     MemoryScope run,
     ParameterStore store,
     TransformerModel network,
+    TensorParallel parallel,
     boolean initialized)
     implements AutoCloseable {
 
@@ -37,6 +40,7 @@ public record LoadedModel(
    * @param seed of random weights, drawn if the folder holds none
    * @param checkMemory red zones around every buffer
    * @param gradients dtype of parameter gradients: the accumulator of {@code dtype}, or BF16
+   * @param sequenceParallel whether the ranks of a tensor-parallel group share tokens, too
    */
   public record Options(
       DType dtype,
@@ -44,10 +48,22 @@ public record LoadedModel(
       int positions,
       long seed,
       boolean checkMemory,
-      DType gradients) {
+      DType gradients,
+      boolean sequenceParallel) {
     /** With gradients in the accumulator dtype. */
     public Options(DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {
       this(dtype, trained, positions, seed, checkMemory, dtype.accumulator());
+    }
+
+    /** Without sequence parallelism. */
+    public Options(
+        DType dtype,
+        boolean trained,
+        int positions,
+        long seed,
+        boolean checkMemory,
+        DType gradients) {
+      this(dtype, trained, positions, seed, checkMemory, gradients, false);
     }
   }
 
@@ -84,6 +100,9 @@ public record LoadedModel(
               + " is not supported on "
               + backend.device().describe());
     }
+    TensorParallel parallel =
+        TensorParallel.of(rank.groups().tensor(), options.sequenceParallel());
+    ModelBuilder.requireShares(config, parallel.size());
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights =
           ModelWeights.open(folder, arena)
@@ -91,14 +110,14 @@ public record LoadedModel(
       if (!weights.isEmpty()) {
         weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved), source);
       }
-      LoadedModel model = allocate(rank, config, options, weights.isEmpty());
+      LoadedModel model = allocate(rank, config, options, parallel, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
         WeightInitializer initializer = new WeightInitializer(backend, config, options.seed());
         if (weights.isEmpty()) {
-          initializer.initialize(model.store, scratch);
+          initializer.initialize(model.store, parallel, scratch);
         } else {
           // The saved shapes: rows of new tokens come after those of the files.
-          new WeightTransfer(backend, saved)
+          new WeightTransfer(backend, saved, parallel, rank.memory())
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
           if (growth != null) {
             new NewTokenRows(backend, config, initializer).initialize(model.store, growth, scratch);
@@ -110,14 +129,18 @@ public record LoadedModel(
   }
 
   private static LoadedModel allocate(
-      RankContext rank, ModelConfig config, Options options, boolean initialized) {
+      RankContext rank,
+      ModelConfig config,
+      Options options,
+      TensorParallel parallel,
+      boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
     ParameterStore store =
         new ParameterStore(
             backend,
             run,
-            ModelBuilder.specs(config),
+            ModelBuilder.specs(config, parallel),
             options.dtype(),
             options.trained() ? options.gradients() : null);
     TransformerModel network =
@@ -125,8 +148,9 @@ public record LoadedModel(
             config,
             store,
             ModelBuilder.rotary(
-                backend.device(), run, config, options.positions(), options.dtype().accumulator()));
-    return new LoadedModel(config, run, store, network, initialized);
+                backend.device(), run, config, options.positions(), options.dtype().accumulator()),
+            parallel);
+    return new LoadedModel(config, run, store, network, parallel, initialized);
   }
 
   @Override

@@ -24,15 +24,6 @@ record ParameterShard(
     rows = List.copyOf(rows);
   }
 
-  /**
-   * Rows that a parameter of the trainer shares with one Hugging Face tensor.
-   *
-   * @param row the first of them in this rank's parameter
-   * @param rowInPart the first of them in the tensor, where that is not transposed
-   * @param count how many
-   */
-  record Piece(ParameterLayout.Part part, long row, long rowInPart, long count) {}
-
   /** The shard of a rank. */
   static ParameterShard of(ParameterLayout layout, int rank, int ranks, boolean sequence) {
     TensorSplit split = layout.split();
@@ -67,21 +58,24 @@ record ParameterShard(
     return rowCount() == layout.rows() && columns.count() == Math.max(layout.columns(), 1);
   }
 
-  /** Where this rank's rows lie in the Hugging Face tensors. */
-  List<Piece> pieces() {
-    List<Piece> pieces = new ArrayList<>();
-    for (ParameterLayout.Part part : layout.parts()) {
-      long row = 0;
-      for (TensorSplit.Range range : rows) {
-        long first = Math.max(range.first(), part.firstRow());
-        long end = Math.min(range.first() + range.count(), part.firstRow() + part.rows());
-        if (first < end) {
-          pieces.add(
-              new Piece(
-                  part, row + first - range.first(), first - part.firstRow(), end - first));
-        }
-        row += range.count();
+  /** Where this rank's rows lie in one of the Hugging Face tensors. */
+  List<ShardPiece> pieces(ParameterLayout.Part part) {
+    List<ShardPiece> pieces = new ArrayList<>();
+    long row = 0;
+    for (TensorSplit.Range range : rows) {
+      long first = Math.max(range.first(), part.firstRow());
+      long end = Math.min(range.first() + range.count(), part.firstRow() + part.rows());
+      if (first < end) {
+        pieces.add(
+            new ShardPiece(
+                part,
+                row + first - range.first(),
+                first - part.firstRow(),
+                end - first,
+                columns,
+                Math.max(layout.columns(), 1)));
       }
+      row += range.count();
     }
     return pieces;
   }

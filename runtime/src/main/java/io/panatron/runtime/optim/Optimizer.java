@@ -29,6 +29,7 @@ public final class Optimizer {
   private final Backend backend;
   private final OptimizerSettings settings;
   private final ParameterStore store;
+  private final GradientSquares squares;
   private final Tensor mainParameters;
   private final @Nullable FlatState narrowParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
@@ -40,6 +41,17 @@ public final class Optimizer {
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
   public Optimizer(
       Backend backend, MemoryScope run, OptimizerSettings settings, ParameterStore store) {
+    this(backend, run, settings, store, new LocalGradientSquares(backend, store));
+  }
+
+  /** As above, of a rank that holds some of a model's gradients. */
+  public Optimizer(
+      Backend backend,
+      MemoryScope run,
+      OptimizerSettings settings,
+      ParameterStore store,
+      GradientSquares squares) {
+    this.squares = squares;
     this.backend = backend;
     this.settings = settings;
     this.store = store;
@@ -138,8 +150,8 @@ public final class Optimizer {
 
   /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
   public double gradientNormOrNan(double scale) {
-    double squares = backend.sumOfSquares(store.gradients());
-    return Double.isFinite(squares) ? Math.sqrt(squares) * scale : Double.NaN;
+    double sum = squares.sum();
+    return Double.isFinite(sum) ? Math.sqrt(sum) * scale : Double.NaN;
   }
 
   /**
@@ -148,16 +160,11 @@ public final class Optimizer {
    * @throws NonFiniteGradientException naming the first parameter with a NaN or infinite gradient
    */
   public double gradientNorm(double scale) {
-    double squares = backend.sumOfSquares(store.gradients());
-    if (!Double.isFinite(squares)) {
-      for (Parameter parameter : store.all()) {
-        if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
-          throw new NonFiniteGradientException(parameter.name());
-        }
-      }
-      throw new IllegalStateException("the gradient norm overflows although every part is finite");
+    double sum = squares.sum();
+    if (!Double.isFinite(sum)) {
+      throw new NonFiniteGradientException(squares.firstNonFinite());
     }
-    return Math.sqrt(squares) * scale;
+    return Math.sqrt(sum) * scale;
   }
 
   /**
