@@ -44,6 +44,19 @@ public final class ModelBuilder {
     return ParameterShard.of(config, parallel).stream().map(ParameterShard::spec).toList();
   }
 
+  /** The parameters of one part of a model, in the same order. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, StagePart part) {
+    return specs(config, part, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the part's matrices. */
+  public static List<FlatLayout.Spec> specs(
+      ModelConfig config, StagePart part, TensorParallel parallel) {
+    return specs(config, parallel).stream()
+        .filter(spec -> part.holds(spec.name(), config))
+        .toList();
+  }
+
   public static HeadGeometry geometry(ModelConfig config) {
     return geometry(config, TensorParallel.NONE);
   }
@@ -92,23 +105,60 @@ public final class ModelBuilder {
   public static TransformerModel build(
       ModelConfig config, ParameterStore store, RotaryTables rotary, TensorParallel parallel) {
     ModelBuilder builder = new ModelBuilder(config, store, parallel);
-    Parameter embedding = store.parameter("model.embed_tokens.weight");
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
-    Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
-    Parameter positions =
-        config.family().positions() == ModelFamily.PositionKind.LEARNED
-            ? store.parameter("model.embed_positions.weight")
-            : null;
     return new TransformerModel(
-        new TokenEmbedding(embedding, positions, config.vocabSize(), parallel),
+        builder.embedding(),
         new LayerStack(layers, RecomputePlan.NONE),
         builder.norm("model.norm"),
-        new OutputHead(head, config.vocabSize(), parallel),
+        builder.head(),
         rotary,
         parallel);
+  }
+
+  /** One part of the model over the parameters of a store that holds at least those of the part. */
+  public static ModelStage stage(
+      ModelConfig config, ParameterStore store, RotaryTables rotary, StagePart part) {
+    return stage(config, store, rotary, part, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the part's matrices. */
+  public static ModelStage stage(
+      ModelConfig config,
+      ParameterStore store,
+      RotaryTables rotary,
+      StagePart part,
+      TensorParallel parallel) {
+    ModelBuilder builder = new ModelBuilder(config, store, parallel);
+    List<DecoderLayer> layers = new ArrayList<>();
+    for (int layer = 0; layer < part.layers(); layer++) {
+      layers.add(builder.layer(part.firstLayer() + layer));
+    }
+    return new ModelStage(
+        part.embedding() ? builder.embedding() : null,
+        new LayerStack(layers, RecomputePlan.NONE),
+        part.head() ? new ModelStage.Output(builder.norm("model.norm"), builder.head()) : null,
+        rotary,
+        store.values().dtype(),
+        config.hiddenSize(),
+        parallel);
+  }
+
+  private TokenEmbedding embedding() {
+    return new TokenEmbedding(
+        store.parameter("model.embed_tokens.weight"),
+        config.family().positions() == ModelFamily.PositionKind.LEARNED
+            ? store.parameter("model.embed_positions.weight")
+            : null,
+        config.vocabSize(),
+        parallel);
+  }
+
+  private OutputHead head() {
+    String name = config.tieWordEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight";
+    return new OutputHead(store.parameter(name), config.vocabSize(), parallel);
   }
 
   /**

@@ -29,7 +29,7 @@ public final class Optimizer {
   private final Backend backend;
   private final OptimizerSettings settings;
   private final ParameterStore store;
-  private final GradientSquares squares;
+  private final GradientGroup gradients;
   private final Tensor mainParameters;
   private final @Nullable FlatState narrowParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
@@ -41,7 +41,7 @@ public final class Optimizer {
   /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
   public Optimizer(
       Backend backend, MemoryScope run, OptimizerSettings settings, ParameterStore store) {
-    this(backend, run, settings, store, new LocalGradientSquares(backend, store));
+    this(backend, run, settings, store, new LocalGradients(backend, store));
   }
 
   /** As above, of a rank that holds some of a model's gradients. */
@@ -50,8 +50,8 @@ public final class Optimizer {
       MemoryScope run,
       OptimizerSettings settings,
       ParameterStore store,
-      GradientSquares squares) {
-    this.squares = squares;
+      GradientGroup gradients) {
+    this.gradients = gradients;
     this.backend = backend;
     this.settings = settings;
     this.store = store;
@@ -148,9 +148,17 @@ public final class Optimizer {
     backend.fill(store.gradients(), 0);
   }
 
+  /**
+   * Adds up what ranks computed of the same gradient; called on every rank, once after the last
+   * backward pass of a step.
+   */
+  public void completeGradients() {
+    gradients.complete();
+  }
+
   /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
   public double gradientNormOrNan(double scale) {
-    double sum = squares.sum();
+    double sum = gradients.sumOfSquares();
     return Double.isFinite(sum) ? Math.sqrt(sum) * scale : Double.NaN;
   }
 
@@ -160,9 +168,9 @@ public final class Optimizer {
    * @throws NonFiniteGradientException naming the first parameter with a NaN or infinite gradient
    */
   public double gradientNorm(double scale) {
-    double sum = squares.sum();
+    double sum = gradients.sumOfSquares();
     if (!Double.isFinite(sum)) {
-      throw new NonFiniteGradientException(squares.firstNonFinite());
+      throw new NonFiniteGradientException(gradients.firstNonFinite());
     }
     return Math.sqrt(sum) * scale;
   }

@@ -6,6 +6,7 @@ import io.panatron.kernels.Reduction;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.parallel.RankContext;
 import java.nio.charset.StandardCharsets;
 
 /**
@@ -19,9 +20,17 @@ import java.nio.charset.StandardCharsets;
  */
 public record SharedGradients(
     Backend backend, ParameterStore store, Communicator tensor, Communicator model)
-    implements GradientSquares {
+    implements GradientGroup {
 
-  /** Sums what each rank computed a part of; called once, after the last backward pass. */
+  /** The gradients of a rank's store, shared or not. */
+  public static GradientGroup of(RankContext rank, ParameterStore store) {
+    Communicator model = rank.groups().model();
+    return model.size() == 1
+        ? new LocalGradients(rank.backend(), store)
+        : new SharedGradients(rank.backend(), store, rank.groups().tensor(), model);
+  }
+
+  @Override
   public void complete() {
     for (FlatLayout.Range range : store.layout().ranges(FlatLayout.Sharing.SUMMED)) {
       tensor.allReduce(slice(range), Reduction.SUM);
@@ -29,7 +38,7 @@ public record SharedGradients(
   }
 
   @Override
-  public double sum() {
+  public double sumOfSquares() {
     double squares = squares(FlatLayout.Sharing.OWN);
     if (tensor.rank() == 0) {
       squares += squares(FlatLayout.Sharing.REPLICATED) + squares(FlatLayout.Sharing.SUMMED);
@@ -51,12 +60,12 @@ public record SharedGradients(
 
   @Override
   public String firstNonFinite() {
-    String own = LocalGradientSquares.firstNonFinite(backend, store);
+    String own = LocalGradients.firstNonFinite(backend, store);
     byte[] name = own == null ? new byte[0] : own.getBytes(StandardCharsets.UTF_8);
     return model.allGather(name).stream()
         .filter(bytes -> bytes.length > 0)
         .findFirst()
         .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
-        .orElseThrow(LocalGradientSquares::overflow);
+        .orElseThrow(LocalGradients::overflow);
   }
 }

@@ -6,9 +6,12 @@ import io.panatron.runtime.nn.ParameterStore;
 import org.jspecify.annotations.Nullable;
 
 /** The gradients of one rank that has all of them. */
-record LocalGradientSquares(Backend backend, ParameterStore store) implements GradientSquares {
+record LocalGradients(Backend backend, ParameterStore store) implements GradientGroup {
   @Override
-  public double sum() {
+  public void complete() {}
+
+  @Override
+  public double sumOfSquares() {
     return backend.sumOfSquares(store.gradients());
   }
 
