@@ -40,7 +40,6 @@ public record LoadedModel(
    * @param seed of random weights, drawn if the folder holds none
    * @param checkMemory red zones around every buffer
    * @param gradients dtype of parameter gradients: the accumulator of {@code dtype}, or BF16
-   * @param sequenceParallel whether the ranks of a tensor-parallel group share tokens, too
    */
   public record Options(
       DType dtype,
@@ -48,22 +47,10 @@ public record LoadedModel(
       int positions,
       long seed,
       boolean checkMemory,
-      DType gradients,
-      boolean sequenceParallel) {
+      DType gradients) {
     /** With gradients in the accumulator dtype. */
     public Options(DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {
       this(dtype, trained, positions, seed, checkMemory, dtype.accumulator());
-    }
-
-    /** Without sequence parallelism. */
-    public Options(
-        DType dtype,
-        boolean trained,
-        int positions,
-        long seed,
-        boolean checkMemory,
-        DType gradients) {
-      this(dtype, trained, positions, seed, checkMemory, gradients, false);
     }
   }
 
@@ -101,7 +88,7 @@ public record LoadedModel(
               + backend.device().describe());
     }
     TensorParallel parallel =
-        TensorParallel.of(rank.groups().tensor(), options.sequenceParallel());
+        TensorParallel.of(rank.groups().tensor(), rank.sizes().sequenceParallel());
     ModelBuilder.requireShares(config, parallel.size());
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights =

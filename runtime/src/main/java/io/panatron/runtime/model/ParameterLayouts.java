@@ -5,6 +5,10 @@ import java.util.List;
 
 /** Lists the parameters of one model under the trainer's names and its family's. */
 final class ParameterLayouts {
+  private static final TensorSplit REPLICATED = new TensorSplit.Replicated(false);
+  private static final TensorSplit SUMMED = new TensorSplit.Replicated(true);
+  private static final TensorSplit COLUMNS = new TensorSplit.Columns();
+
   private final ModelConfig config;
   private final WeightNames names;
   private final List<ParameterLayout> parameters = new ArrayList<>();
@@ -24,7 +28,7 @@ final class ParameterLayouts {
           "model.embed_positions",
           names.base() + names.positions(),
           config.maxPositionEmbeddings(),
-          TensorSplit.REPLICATED);
+          REPLICATED);
     }
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layer("model.layers." + layer + ".", names.base() + names.layers() + layer + ".");
@@ -55,7 +59,7 @@ final class ParameterLayouts {
         true);
     if (config.qkNorm()) {
       for (String norm : List.of("self_attn.q_norm.weight", "self_attn.k_norm.weight")) {
-        vector(own + norm, theirs + norm, config.headDim(), TensorSplit.SUMMED);
+        vector(own + norm, theirs + norm, config.headDim(), SUMMED);
       }
     }
     projection(
@@ -96,9 +100,9 @@ final class ParameterLayouts {
   }
 
   private void norm(String own, String theirs, long elements) {
-    vector(own + ".weight", theirs + ".weight", elements, TensorSplit.REPLICATED);
+    vector(own + ".weight", theirs + ".weight", elements, REPLICATED);
     if (config.family().norm() == ModelFamily.NormKind.LAYER) {
-      vector(own + ".bias", theirs + ".bias", elements, TensorSplit.REPLICATED);
+      vector(own + ".bias", theirs + ".bias", elements, REPLICATED);
     }
   }
 
@@ -124,11 +128,11 @@ final class ParameterLayouts {
         tensors.size() == groups.size()
             ? groups
             : List.of(groups.stream().mapToLong(Long::longValue).sum());
-    TensorSplit split = byRows ? new TensorSplit.Rows(groups) : TensorSplit.COLUMNS;
+    TensorSplit split = byRows ? new TensorSplit.Rows(groups) : COLUMNS;
     add(own + ".weight", theirs, tensors, ".weight", rows, columns, names.transposed(), split);
     if (bias) {
       // The rank that adds the bias of shared columns is the first; the others contribute zeros.
-      TensorSplit ofBias = byRows ? split : TensorSplit.SUMMED;
+      TensorSplit ofBias = byRows ? split : SUMMED;
       add(own + ".bias", theirs, tensors, ".bias", rows, 0, false, ofBias);
     }
   }

@@ -6,16 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** What each of several tensor-parallel ranks has of a parameter. */
-sealed interface TensorSplit {
-  /** Every rank has all of it, and the gradient of what it sees: see {@link Replicated}. */
-  TensorSplit REPLICATED = new Replicated(false);
-
-  /** Every rank has all of it, and a part of its gradient: see {@link Replicated}. */
-  TensorSplit SUMMED = new Replicated(true);
-
-  /** Every rank has some columns: see {@link Columns}. */
-  TensorSplit COLUMNS = new Columns();
-
+public sealed interface TensorSplit {
   /** Rows from {@code first} on. */
   record Range(long first, long count) {}
 
