@@ -146,40 +146,43 @@ public final class LocalNetwork implements Network {
         requireOpen();
         Pending share = rank.shares().poll();
         if (share == null) {
-          park(rank, pending, deadline);
-          continue;
-        }
-        lock.unlock();
-        try {
-          moveShare(share, rank.number(), rank.reduction());
-        } finally {
-          lock.lock();
+          long left = deadline - System.nanoTime();
+          requireHope(rank, pending, left);
+          rank.arrival().await(left, TimeUnit.NANOSECONDS);
+        } else {
+          moveUnlocked(share, rank);
         }
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw fail("rank " + rank.number() + " was interrupted", e);
     } finally {
       rank.goOn();
       lock.unlock();
     }
   }
 
-  private void park(LocalRank rank, Pending pending, long deadline) {
+  private void moveUnlocked(Pending share, LocalRank rank) {
+    lock.unlock();
+    try {
+      moveShare(share, rank.number(), rank.reduction());
+    } finally {
+      lock.lock();
+    }
+  }
+
+  /** The rank is about to park; fails where that would be for ever, or too long already. */
+  private void requireHope(LocalRank rank, Pending pending, long nanosLeft) {
     rank.park();
     CommunicationException standstill = failAtStandstill();
     if (standstill != null) {
       throw standstill;
     }
-    long left = deadline - System.nanoTime();
-    if (left <= 0) {
+    if (nanosLeft <= 0) {
       throw fail(
           "rank %d has waited %s for %s"
               .formatted(rank.number(), settings.timeout(), pending.describe()),
           null);
-    }
-    try {
-      rank.arrival().await(left, TimeUnit.NANOSECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw fail("rank " + rank.number() + " was interrupted", e);
     }
   }
 
