@@ -214,8 +214,7 @@ public final class AccountingBackend implements Backend {
       Tensor dWeight) {}
 
   @Override
-  public void partialEmbeddingForward(
-      Tensor ids, Tensor table, VocabularyPart part, Tensor y) {}
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {}
 
   @Override
   public void partialEmbeddingBackward(

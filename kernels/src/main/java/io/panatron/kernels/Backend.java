@@ -386,7 +386,8 @@ public interface Backend extends AutoCloseable {
       Tensor dx,
       Tensor dWeight);
 
-  // ---- linear + cross-entropy over a vocabulary that ranks share ----------------------------------
+  // ---- linear + cross-entropy over a vocabulary that ranks share
+  // ----------------------------------
 
   /**
    * {@link #linearCrossEntropyForward} where each rank computes the logits of its own rows. The

@@ -125,8 +125,7 @@ public final class OperationShapes {
     partialRows("partialEmbeddingForward", "table", table, part);
   }
 
-  public void partialEmbeddingBackward(
-      Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+  public void partialEmbeddingBackward(Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
     embeddingBackward(ids, dy, dTable);
     partialRows("partialEmbeddingBackward", "dTable", dTable, part);
   }

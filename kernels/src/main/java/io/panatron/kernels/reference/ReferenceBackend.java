@@ -367,8 +367,7 @@ public final class ReferenceBackend implements Backend {
       Tensor dWeight) {
     shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
     shapes.partialRows("partialCrossEntropyBackward", "weight", weight, part);
-    ReferencePartialCrossEntropy.backward(
-        x, weight, part, labels, logSumExp, dLosses, dx, dWeight);
+    ReferencePartialCrossEntropy.backward(x, weight, part, labels, logSumExp, dLosses, dx, dWeight);
   }
 
   @Override

@@ -7,8 +7,8 @@ import io.panatron.kernels.VocabularyPart;
 
 /**
  * {@link ReferenceLinearCrossEntropy} where each rank has some rows of the weight: {@code
- * logSumExp[t] = log sum over ranks of exp(own logSumExp[t])}, {@code losses[t] = logSumExp[t] - sum
- * over ranks of own z[t, labels[t]]}. Gradients are those of the rank's own logits.
+ * logSumExp[t] = log sum over ranks of exp(own logSumExp[t])}, {@code losses[t] = logSumExp[t] -
+ * sum over ranks of own z[t, labels[t]]}. Gradients are those of the rank's own logits.
  *
  * <p><b>Shapes</b>: x, dx: [tokens, hidden]; weight, dWeight: [rows here, hidden]; labels, losses,
  * logSumExp, dLosses: [tokens].
@@ -134,8 +134,7 @@ final class ReferencePartialCrossEntropy {
   private double[] gather(MemoryScope scratch, double[] own) {
     Tensor sent = scratch.allocate("statistics", DType.F64, own.length);
     Tensor received =
-        scratch.allocate(
-            "statistics of all", DType.F64, (long) part.group().size() * own.length);
+        scratch.allocate("statistics of all", DType.F64, (long) part.group().size() * own.length);
     ReferenceArray.write(own, sent);
     part.group().allGather(sent, received);
     double[] all = ReferenceArray.read(received);

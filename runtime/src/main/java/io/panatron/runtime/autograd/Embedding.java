@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@code y[t] = table[ids[t]]}, or of a table that ranks share what this rank's rows contribute.
  *
- * <p><b>Shapes</b>: ids: [tokens] I32; table: [vocab, hidden], or [rows here, hidden]; y:
- * [tokens, hidden].
+ * <p><b>Shapes</b>: ids: [tokens] I32; table: [vocab, hidden], or [rows here, hidden]; y: [tokens,
+ * hidden].
  *
  * @param ids borrowed; must stay valid until backward
  * @param part null where the table is whole

@@ -23,8 +23,7 @@ public record ScatterTokens(Communicator group, Tensor x, Tensor y) implements O
     if (!tape.isExclusive(x)) {
       throw new IllegalArgumentException(x.buffer().label() + " is still needed as it is");
     }
-    Tensor y =
-        tape.allocate("own tokens", x.dtype(), tokens / group.size(), x.shape().extent(1));
+    Tensor y = tape.allocate("own tokens", x.dtype(), tokens / group.size(), x.shape().extent(1));
     tape.goOnWhenNeeded(() -> group.reduceScatter(x, y));
     tape.releaseWhenComputed(x);
     if (tape.isRecording()) {

@@ -60,8 +60,8 @@ public record MicroBatch(
   }
 
   /**
-   * The same samples with a further sequence behind them, so that the number of tokens is a multiple
-   * of {@code multiple}. Nothing is predicted in it, and its losses count nowhere.
+   * The same samples with a further sequence behind them, so that the number of tokens is a
+   * multiple of {@code multiple}. Nothing is predicted in it, and its losses count nowhere.
    */
   public MicroBatch filledTo(int multiple) {
     int missing = Math.floorMod(-tokens.length, multiple);

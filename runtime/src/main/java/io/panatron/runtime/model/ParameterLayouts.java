@@ -108,8 +108,7 @@ final class ParameterLayouts {
 
   private void vector(String own, String theirs, long elements, TensorSplit split) {
     parameters.add(
-        new ParameterLayout(
-            own, List.of(new ParameterLayout.Part(theirs, 0, elements)), 0, split));
+        new ParameterLayout(own, List.of(new ParameterLayout.Part(theirs, 0, elements)), 0, split));
   }
 
   /**

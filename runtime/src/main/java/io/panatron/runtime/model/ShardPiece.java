@@ -69,8 +69,7 @@ record ShardPiece(
   }
 
   /** Transposes a matrix of {@code high} rows. */
-  private static void turn(
-      MemorySegment from, long high, long wide, long bytes, MemorySegment to) {
+  private static void turn(MemorySegment from, long high, long wide, long bytes, MemorySegment to) {
     int rows = Math.toIntExact(high);
     int columns = Math.toIntExact(wide);
     TransposedMatrix.columns(from, rows, columns, 0, columns, bytes, to);

@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param step of the optimizer
  * @param microBatch which of the step's micro-batches, those of other ranks included
  * @param tensorRank index of the rank among those that share each layer's heads
- * @param firstToken number of the first token whose hidden states this rank holds, where ranks share
- *     them
+ * @param firstToken number of the first token whose hidden states this rank holds, where ranks
+ *     share them
  */
 public record DropoutPlan(
     DropoutRates rates, long seed, int step, int microBatch, int tensorRank, int firstToken) {
@@ -71,8 +71,7 @@ public record DropoutPlan(
     return mask(rates.hidden(), layer * PLACES + MLP_OUTPUT, 0, firstToken);
   }
 
-  private @Nullable DropoutMask mask(
-      double probability, int site, int firstHead, int firstRow) {
+  private @Nullable DropoutMask mask(double probability, int site, int firstHead, int firstRow) {
     return probability == 0
         ? null
         : new DropoutMask(probability, seed, step, microBatch, site, firstHead, firstRow);

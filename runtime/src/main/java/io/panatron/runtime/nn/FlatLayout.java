@@ -12,8 +12,8 @@ import java.util.Map;
  * Where each parameter lies in a flat buffer that holds them all.
  *
  * <p>Parameters with weight decay come first, and among those with it and those without it the ones
- * that this rank alone holds. Each starts at a multiple of {@value #ALIGNMENT}
- * elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
+ * that this rank alone holds. Each starts at a multiple of {@value #ALIGNMENT} elements; the gaps
+ * hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class FlatLayout {
   /** Elements; Megatron aligns the parameters of its flat buffers likewise. */
@@ -58,8 +58,7 @@ public final class FlatLayout {
   /** Lays out parameters of distinct names. */
   public FlatLayout(List<Spec> specs) {
     List<Spec> ordered = new ArrayList<>(specs);
-    ordered.sort(
-        Comparator.comparing((Spec spec) -> !spec.decays()).thenComparing(Spec::sharing));
+    ordered.sort(Comparator.comparing((Spec spec) -> !spec.decays()).thenComparing(Spec::sharing));
     long next = 0;
     long decayed = 0;
     for (Spec spec : ordered) {

@@ -43,9 +43,7 @@ public record TensorParallel(@Nullable Communicator group, boolean sequence) {
 
   /** A rank among {@code size} whose memory is to be planned; it exchanges nothing. */
   public static TensorParallel planned(int rank, int size, boolean sequence) {
-    return size == 1
-        ? NONE
-        : new TensorParallel(new AccountingCommunicator(rank, size), sequence);
+    return size == 1 ? NONE : new TensorParallel(new AccountingCommunicator(rank, size), sequence);
   }
 
   /** This rank's place among those that share. */
@@ -79,9 +77,7 @@ public record TensorParallel(@Nullable Communicator group, boolean sequence) {
 
   /** The dropout of a micro-batch of {@code tokens}, of which this rank may have some. */
   public DropoutPlan ofOwnTokens(DropoutPlan dropout, long tokens) {
-    return sequence
-        ? dropout.from(Math.toIntExact(rank() * (tokens / size())))
-        : dropout;
+    return sequence ? dropout.from(Math.toIntExact(rank() * (tokens / size()))) : dropout;
   }
 
   /** Into a share whose first product saves its input: {@code product} of {@code x}. */
@@ -104,9 +100,7 @@ public record TensorParallel(@Nullable Communicator group, boolean sequence) {
     if (group == null) {
       return x;
     }
-    return sequence
-        ? GatherTokens.forward(tape, group, x)
-        : CopyToGroup.forward(tape, group, x);
+    return sequence ? GatherTokens.forward(tape, group, x) : CopyToGroup.forward(tape, group, x);
   }
 
   /** Out of a share: {@code x} is what this rank contributes to all tokens, taken over. */

@@ -5,7 +5,9 @@ public interface GradientGroup {
   /** Adds up what ranks computed of the same gradient, once after the last backward pass. */
   void complete();
 
-  /** The sum of all squares, the same on every rank; not finite if and only if a gradient is not. */
+  /**
+   * The sum of all squares, the same on every rank; not finite if and only if a gradient is not.
+   */
   double sumOfSquares();
 
   /**

@@ -34,7 +34,6 @@ record LocalGradients(Backend backend, ParameterStore store) implements Gradient
   }
 
   static IllegalStateException overflow() {
-    return new IllegalStateException(
-        "the gradient norm overflows although every part is finite");
+    return new IllegalStateException("the gradient norm overflows although every part is finite");
   }
 }

@@ -69,8 +69,7 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
       Tensor labels = scope.allocate("labels", DType.I32, tokens);
       Tensor weights = scope.allocate("loss weights", dtype.accumulator(), tokens);
       Tape tape = Tape.recording(backend, scope);
-      model.weightedLosses(
-          tape, ids, labels, weights, positions, AttentionLayout.packed(starts));
+      model.weightedLosses(tape, ids, labels, weights, positions, AttentionLayout.packed(starts));
       long kept = scope.currentBytes();
       tape.backward();
       return new ActivationPlan(kept, scope.peakBytes());

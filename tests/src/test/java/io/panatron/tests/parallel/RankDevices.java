@@ -16,7 +16,7 @@ public enum RankDevices implements LocalRanks.Devices {
   REFERENCE(Backends::reference),
   CPU(() -> Backends.cpu(1, System.getenv()));
 
-  private static final Duration TIMEOUT = Duration.ofSeconds(120);
+  private static final Duration TIMEOUT = Duration.ofMinutes(2);
 
   private final Supplier<Backend> backend;
 

@@ -113,8 +113,7 @@ final class PartialVocabularyParity {
       x = p.normalInput(1, s.tokens, s.hidden);
       double[] whole =
           Rounding.round(
-              p.compute(),
-              p.normal(PEAK / 3.5 / Math.sqrt(s.hidden), (long) s.vocab * s.hidden));
+              p.compute(), p.normal(PEAK / 3.5 / Math.sqrt(s.hidden), (long) s.vocab * s.hidden));
       VocabularyPart part = part(s);
       int start = part.firstRow() * s.hidden;
       weight =
@@ -133,12 +132,10 @@ final class PartialVocabularyParity {
       double[] xs = x.initial();
       tested =
           new VocabularyPart(
-              s.vocab,
-              new OtherRanks(p.tested(), s.rank, xs, whole, targets, s.hidden).group());
+              s.vocab, new OtherRanks(p.tested(), s.rank, xs, whole, targets, s.hidden).group());
       reference =
           new VocabularyPart(
-              s.vocab,
-              new OtherRanks(p.reference(), s.rank, xs, whole, targets, s.hidden).group());
+              s.vocab, new OtherRanks(p.reference(), s.rank, xs, whole, targets, s.hidden).group());
       Tensor losses = p.reference().empty(DType.F64, s.tokens);
       p.reference()
           .backend()
