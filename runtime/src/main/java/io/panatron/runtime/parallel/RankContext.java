@@ -1,7 +1,6 @@
 package io.panatron.runtime.parallel;
 
 import io.panatron.kernels.Backend;
-import io.panatron.kernels.Communicator;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.SingleRankCommunicator;
 import io.panatron.runtime.parallel.topology.ParallelAxis;
@@ -14,27 +13,31 @@ import io.panatron.runtime.parallel.topology.RankGrid;
  *
  * @param sizes how the work is split among all ranks
  * @param coordinates this rank's place along each parallel dimension
- * @param world communicator of all ranks
- * @param dataParallel communicator of the ranks that hold the same part of the model
- * @param modelParallel communicator of the ranks that together hold one copy of the model
+ * @param groups communicators of the groups it belongs to
  * @param backend computes for this rank
  * @param memory all device memory of this rank
  */
 public record RankContext(
     ParallelSizes sizes,
     Coordinates coordinates,
-    Communicator world,
-    Communicator dataParallel,
-    Communicator modelParallel,
+    RankGroups groups,
     Backend backend,
     MemoryPool memory)
     implements AutoCloseable {
   public RankContext {
-    if (sizes.world() != world.size() || !coordinates.equals(Coordinates.of(sizes, world.rank()))) {
+    int rank = groups.world().rank();
+    if (sizes.world() != groups.world().size()
+        || !coordinates.equals(Coordinates.of(sizes, rank))) {
       throw new IllegalArgumentException(
           "rank %d of %d does not stand at %s of %s"
-              .formatted(world.rank(), world.size(), coordinates, sizes));
+              .formatted(rank, groups.world().size(), coordinates, sizes));
     }
+  }
+
+  /** A rank of a world in the default order, without expert parallelism. */
+  public RankContext(
+      Coordinates coordinates, RankGroups groups, Backend backend, MemoryPool memory) {
+    this(coordinates.sizes(), coordinates, groups, backend, memory);
   }
 
   /**
@@ -55,6 +58,14 @@ public record RankContext(
           Axis.of(grid, rank, ParallelAxis.CONTEXT),
           Axis.of(grid, rank, ParallelAxis.DATA),
           Axis.of(grid, rank, ParallelAxis.PIPELINE));
+    }
+
+    private ParallelSizes sizes() {
+      return ParallelSizes.ofWorld(worldSize())
+          .tensor(tensor.size())
+          .context(context.size())
+          .pipeline(pipeline.size())
+          .build();
     }
 
     public int worldSize() {
@@ -96,9 +107,8 @@ public record RankContext(
 
   /** The context of a run of one rank; closing it closes the pool and the backend. */
   public static RankContext single(Backend backend, MemoryPool memory) {
-    Communicator alone = new SingleRankCommunicator(backend);
-    return new RankContext(
-        ParallelSizes.SINGLE, Coordinates.SINGLE, alone, alone, alone, backend, memory);
+    RankGroups alone = RankGroups.alone(new SingleRankCommunicator(backend));
+    return new RankContext(ParallelSizes.SINGLE, Coordinates.SINGLE, alone, backend, memory);
   }
 
   /** This rank's place in the expert layers. */
@@ -108,19 +118,17 @@ public record RankContext(
 
   /** The rank's number in the world. */
   public int rank() {
-    return world.rank();
+    return groups.world().rank();
   }
 
   /** Whether this rank speaks for all: it writes the log and the terminal. */
   public boolean isMain() {
-    return world.rank() == 0;
+    return groups.world().rank() == 0;
   }
 
   @Override
   public void close() {
-    modelParallel.close();
-    dataParallel.close();
-    world.close();
+    groups.close();
     memory.close();
     backend.close();
   }
