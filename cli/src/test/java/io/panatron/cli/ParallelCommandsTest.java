@@ -42,11 +42,8 @@ class ParallelCommandsTest {
     assertThat(out.toString().lines())
         .containsExactly(
             "1F1B, 2 stages, 2 micro-batches: bubble 33.3 %",
-            "stage 0  0>>>>>>1>>>>>>..............0<<<<<<<<<<<<<..............1<<<<<<<<<<<<<"
-                .replace(">>>>>>", ">>>>>")
-                .replace("..............", "............")
-                .replace("<<<<<<<<<<<<<", "<<<<<<<<<<<"),
-            "stage 1  ......0>>>>>0<<<<<<<<<<<1>>>>>1<<<<<<<<<<<............",
+            "stage 0  0>>>>>>1>>>>>>..............0<<<<<<<<<<<<<.......1<<<<<<<<<<<<<",
+            "stage 1  .......0>>>>>>0<<<<<<<<<<<<<1>>>>>>1<<<<<<<<<<<<<..............",
             "> forward, < backward, . waiting; a number is a micro-batch",
             "a rank waits 33.33 % of the step; (p - 1) / (v m + p - 1) is 33.33 %",
             "activations of at most 2 micro-batches on stage 0, of 1 on stage 1",
@@ -74,21 +71,22 @@ class ParallelCommandsTest {
 
   @ParameterizedTest
   @CsvSource(
-      delimiter = ';',
+      delimiter = '~',
+      quoteCharacter = '"',
       value = {
-        "schedule; trainer schedule needs --pipeline_model_parallel_size N for a plan",
-        "schedule PP 2 --recording a.jfr; both say what to draw",
-        "schedule PP 2 --iteration 3; --iteration chooses a step of a --recording",
-        "schedule --recording none.jfr; --recording none.jfr cannot be read",
-        "schedule PP 2 --forward_time 0; --forward_time is 0.0 and --backward_time 2.0",
-        "schedule PP 2 --width 0; --width is 0; it must be at least 1.",
-        "schedule PP 2 --decoder_first_pipeline_num_layers 3; add --num_layers N",
-        "schedule PP 4 --num_layers 30; 30 layers cannot be divided",
-        "schedule PP 2 --output none/a.svg; --output none/a.svg cannot be written",
-        "topology --world_size 8 --tensor_model_parallel_size 3; 8 ranks cannot be divided by",
-        "topology --world_size 8 --rank 8; --rank is 8; ranks of a world of 8 are 0 to 7.",
-        "topology --world_size 8 --group xx; --group knows no kind 'xx'; choose among tp, cp, dp,",
-        "topology --world_size 8 --format xml; --format cannot be 'xml'",
+        "schedule~ trainer schedule needs --pipeline_model_parallel_size N for a plan",
+        "schedule PP 2 --recording a.jfr~ both say what to draw",
+        "schedule PP 2 --iteration 3~ --iteration chooses a step of a --recording",
+        "schedule --recording none.jfr~ --recording none.jfr cannot be read",
+        "schedule PP 2 --forward_time 0~ --forward_time is 0.0 and --backward_time 2.0",
+        "schedule PP 2 --width 0~ --width is 0; it must be at least 1.",
+        "schedule PP 2 --decoder_first_pipeline_num_layers 3~ add --num_layers N",
+        "schedule PP 4 --num_layers 30~ 30 layers cannot be divided",
+        "schedule PP 2 --output none/a.svg~ --output none/a.svg cannot be written",
+        "topology --world_size 8 --tensor_model_parallel_size 3~ 8 ranks cannot be divided by",
+        "topology --world_size 8 --rank 8~ --rank is 8; ranks of a world of 8 are 0 to 7.",
+        "topology --world_size 8 --group xx~ --group knows no kind 'xx'; choose among tp, cp, dp,",
+        "topology --world_size 8 --format xml~ --format cannot be 'xml'",
       })
   void mistakesAreAnsweredInOneSentence(String line, String message) {
     assertThat(trainer(line.replace("PP", PP).split(" "))).isEqualTo(2);

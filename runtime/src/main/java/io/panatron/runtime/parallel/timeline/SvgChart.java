@@ -42,7 +42,7 @@ public final class SvgChart {
     this.timeline = timeline;
     int label = timeline.rows().stream().mapToInt(String::length).max().orElse(0);
     this.left = 20 + label * CHARACTER;
-    double duration = Math.max(timeline.duration(), Double.MIN_NORMAL);
+    double duration = timeline.duration() > 0 ? timeline.duration() : 1;
     double shortest =
         timeline.slots().stream()
             .mapToDouble(Slot::duration)

@@ -22,11 +22,11 @@ class TextChartTest {
     TextChart chart = new TextChart(30, false, false);
 
     assertThat(chart.lines(TWO))
-        .containsExactly("stage 0  0>1>..0<<<..1<<<", "stage 1  ..0>0<<<1>1<<<....");
+        .containsExactly("stage 0  0>1>....0<<<..1<<<", "stage 1  ..0>0<<<1>1<<<....");
     assertThat(chart.legend(TWO))
         .isEqualTo("> forward, < backward, . waiting; a number is a micro-batch");
     assertThat(new TextChart(30, true, false).lines(TWO).getFirst())
-        .isEqualTo("stage 0  0▸1▸··0◂◂◂··1◂◂◂");
+        .isEqualTo("stage 0  0▸1▸····0◂◂◂··1◂◂◂");
   }
 
   @Test
@@ -34,7 +34,7 @@ class TextChartTest {
     Timeline chunks = Timeline.planned(Schedule.training(2, 2, 2, null), 2, 2);
 
     assertThat(new TextChart(60, false, false).lines(chunks).getLast())
-        .isEqualTo("stage 1  ....0a>>1a>>0b>>0b<<1b>>1b<<0a<<1a<<....".replace("....", "..."));
+        .isEqualTo("stage 1  .....0a>>>1a>>>0b>>>0b<<<1b>>>1b<<<0a<<<1a<<<.....");
   }
 
   @Test
