@@ -114,14 +114,13 @@ class BatchSamplerTest {
       @ForAll("cases") Case c, @ForAll long seed) {
     int[] lengths = new Random(seed).ints(c.samples(), 1, 1000).toArray();
     BatchSampler whole =
-        BatchSampler.groupedByLength(
-            new BatchSampler.Shape(c.samples(), c.step(), 0, 1), lengths);
+        BatchSampler.groupedByLength(new BatchSampler.Shape(c.samples(), c.step(), 0, 1), lengths);
     for (int i = 0; i < c.samples() / c.step(); i++) {
       List<Integer> step = new ArrayList<>();
       for (int rank = 0; rank < c.ranks(); rank++) {
-        BatchSampler.Shape shape =
-            new BatchSampler.Shape(c.samples(), c.micro(), rank, c.ranks());
-        for (int sample : BatchSampler.groupedByLength(shape, lengths).microBatch((long) i * c.step())) {
+        BatchSampler.Shape shape = new BatchSampler.Shape(c.samples(), c.micro(), rank, c.ranks());
+        for (int sample :
+            BatchSampler.groupedByLength(shape, lengths).microBatch((long) i * c.step())) {
           step.add(sample);
         }
       }

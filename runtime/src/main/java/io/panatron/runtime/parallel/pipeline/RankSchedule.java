@@ -57,7 +57,8 @@ public record RankSchedule(Schedule schedule, int rank) implements Iterable<Acti
 
     /**
      * Jumps from the last forward passes of this rank and the one before it to the first backward
-     * passes of this rank and the next, between which many stages may have thousands of empty slots.
+     * passes of this rank and the next, between which many stages may have thousands of empty
+     * slots.
      */
     private int afterQuiet(int candidate) {
       int lastRank = schedule.pipeline() - 1;
