@@ -33,7 +33,6 @@ public final class ParallelArguments {
   private static void requireShareable(ParsedArguments a) {
     refuse(a.flag("async_save"), "--async_save true");
     refuse(a.flag("streaming"), "--streaming true");
-    refuse(!a.list("new_special_tokens").isEmpty(), "--new_special_tokens");
     refuse(a.flag("log_params_norm"), "--log_params_norm true");
     for (String name : List.of("main_params_dtype", "exp_avg_dtype", "exp_avg_sq_dtype")) {
       boolean scaled = SCALED.contains(a.text(name));

@@ -86,6 +86,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             : new WeightTransfer(
                 rank.backend(),
                 ModelConfig.read(checkpoint.folder()),
+                inputs.model(),
                 model.parallel(),
                 rank.memory());
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);

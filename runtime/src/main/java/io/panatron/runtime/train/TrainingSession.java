@@ -177,6 +177,8 @@ public final class TrainingSession {
       }
       // What the main rank opened stays open until nobody reads it any more.
       rank.groups().world().barrier();
+    } catch (NonFiniteLossException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     }
   }
 
