@@ -26,6 +26,7 @@ public final class Tape {
   private final boolean rebuilding;
   private final GradientListener listener;
   private @Nullable Runnable deferred;
+  private final List<Tensor> waiting = new ArrayList<>(0);
   private final List<Op> operations = new ArrayList<>();
   private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
 
@@ -90,18 +91,51 @@ public final class Tape {
     }
   }
 
+  /**
+   * Does more to an output that {@link #computeWhenNeeded} was given last: at once, or when that is
+   * computed.
+   */
+  void goOnWhenNeeded(Runnable work) {
+    Runnable before = deferred;
+    if (before == null) {
+      work.run();
+    } else {
+      deferred =
+          () -> {
+            before.run();
+            work.run();
+          };
+    }
+  }
+
+  /** Gives up a reference when nothing that waits needs it any more. */
+  void releaseWhenComputed(Tensor tensor) {
+    if (deferred == null) {
+      release(tensor);
+    } else {
+      waiting.add(tensor);
+    }
+  }
+
   /** Computes what still waits, before memory that it reads is given up. */
   void computeDeferred() {
     if (deferred != null) {
       Runnable work = deferred;
       deferred = null;
       work.run();
+      releaseWaiting();
     }
   }
 
   /** Forgets what still waits at the end of a segment: backward does not read it. */
   void skipDeferred() {
     deferred = null;
+    releaseWaiting();
+  }
+
+  private void releaseWaiting() {
+    waiting.forEach(this::release);
+    waiting.clear();
   }
 
   public MemoryScope scope() {

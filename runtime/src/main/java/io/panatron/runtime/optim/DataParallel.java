@@ -95,16 +95,19 @@ public final class DataParallel {
     }
   }
 
-  /** The sum of squares of all gradients, once they are reduced; the same on every rank. */
-  double sumOfSquares(Backend backend) {
-    if (!distributed) {
-      return backend.sumOfSquares(store.gradients());
+  /**
+   * The sum of what each rank has of a number where each counts its share alone; the number itself
+   * where each counts everything.
+   */
+  double sumOfShares(double value) {
+    return distributed ? group.allReduce(value, Reduction.SUM) : value;
+  }
+
+  /** Has a parameter's gradient reduced after the passes, since something else comes before. */
+  void reduceLate(String parameter) {
+    if (reduction != null) {
+      reduction.reduceLate(parameter);
     }
-    double squares = 0;
-    for (OwnedElements.Piece piece : owned().pieces()) {
-      squares += backend.sumOfSquares(store.gradients().slice(piece.first(), piece.count()));
-    }
-    return group.allReduce(squares, Reduction.SUM);
   }
 
   /** Completes the model's values, of which every rank has updated those it owns. */

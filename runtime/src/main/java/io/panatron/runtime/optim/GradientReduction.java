@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Sums the flat gradients over the ranks of a group, bucket by bucket: all of them at the end of
@@ -38,9 +39,10 @@ final class GradientReduction implements GradientListener {
   private static final class Progress {
     private int added;
     private int expected;
+    private boolean late;
 
     boolean isFinished() {
-      return added >= expected;
+      return !late && added >= expected;
     }
   }
 
@@ -72,6 +74,11 @@ final class GradientReduction implements GradientListener {
       }
       unfinished.add(within);
     }
+  }
+
+  /** Has a parameter's gradient reduced after the passes, since something else comes before. */
+  void reduceLate(String parameter) {
+    Objects.requireNonNull(progress.get(parameter)).late = true;
   }
 
   /**

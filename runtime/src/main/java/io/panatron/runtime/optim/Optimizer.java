@@ -5,7 +5,6 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.SgdStep;
-import io.panatron.kernels.SingleRankCommunicator;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
@@ -31,7 +30,7 @@ public final class Optimizer {
   private final Backend backend;
   private final OptimizerSettings settings;
   private final ParameterStore store;
-  private final DataParallel ranks;
+  private final SharedGradients gradients;
   private final OwnedElements owned;
   private final Tensor mainParameters;
   private final @Nullable FlatState narrowParameters;
@@ -44,32 +43,26 @@ public final class Optimizer {
   /** The optimizer of a rank that holds the only copy of its parameters. */
   public Optimizer(
       Backend backend, MemoryScope run, OptimizerSettings settings, ParameterStore store) {
-    this(
-        backend,
-        run,
-        settings,
-        store,
-        new DataParallel(
-            new SingleRankCommunicator(backend), store, DataParallel.Settings.defaults(1)));
+    this(backend, run, settings, store, SharedGradients.alone(backend, store));
   }
 
   /**
    * Allocates from the run scope what this rank owns; moments start at zero, main parameters at the
    * model's values.
    *
-   * @param ranks those that hold the same parameters
+   * @param gradients of this rank among those that share the model and its samples
    */
   public Optimizer(
       Backend backend,
       MemoryScope run,
       OptimizerSettings settings,
       ParameterStore store,
-      DataParallel ranks) {
+      SharedGradients gradients) {
     this.backend = backend;
     this.settings = settings;
     this.store = store;
-    this.ranks = ranks;
-    this.owned = ranks.owned();
+    this.gradients = gradients;
+    this.owned = gradients.samples().owned();
     DType compute = store.values().dtype();
     StateDTypes dtypes = settings.stateDTypes();
     lossScaler = settings.lossScaler(compute);
@@ -101,7 +94,7 @@ public final class Optimizer {
   }
 
   private void requireWhole() {
-    if (ranks.isDistributed()) {
+    if (gradients.samples().isDistributed()) {
       throw new UserError(
           "optimizer state in narrow dtypes (--use_precision_aware_optimizer) is not supported yet"
               + " with several data-parallel ranks; drop it, or train on one rank.");
@@ -136,7 +129,7 @@ public final class Optimizer {
             mainParameters.slice(piece.offset(), piece.count()),
             store.values().slice(piece.first(), piece.count()));
       }
-      ranks.gatherParameters();
+      gradients.samples().gatherParameters();
     }
   }
 
@@ -165,7 +158,7 @@ public final class Optimizer {
 
   /** The ranks that hold the same parameters. */
   public DataParallel ranks() {
-    return ranks;
+    return gradients.samples();
   }
 
   /** The flat moments by name, of the elements that this rank {@link #owned owns}. */
@@ -192,23 +185,24 @@ public final class Optimizer {
   }
 
   /**
-   * Sums the gradients over the ranks, after the passes of a step.
+   * Adds up what ranks computed of the same gradient; called on every rank, once after the passes
+   * of a step.
    *
-   * @throws NonFiniteGradientException before that, where the loss scale is fixed, naming the first
-   *     of this rank's parameters with a NaN or infinite gradient
+   * @throws NonFiniteGradientException before that, where the loss scale is fixed and there are
+   *     other ranks, naming the first of this rank's parameters with a NaN or infinite gradient
    */
-  public void reduceGradients() {
-    boolean checked = ranks.isShared() && !(lossScaler instanceof DynamicLossScale);
+  public void completeGradients() {
+    boolean checked = gradients.areShared() && !(lossScaler instanceof DynamicLossScale);
     if (checked && !Double.isFinite(backend.sumOfSquares(store.gradients()))) {
       throw nonFinite();
     }
-    ranks.reduceGradients();
+    gradients.complete();
   }
 
   /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
   public double gradientNormOrNan(double scale) {
-    double squares = ranks.sumOfSquares(backend);
-    return Double.isFinite(squares) ? Math.sqrt(squares) * scale : Double.NaN;
+    double sum = gradients.sumOfSquares();
+    return Double.isFinite(sum) ? Math.sqrt(sum) * scale : Double.NaN;
   }
 
   /**
@@ -217,20 +211,19 @@ public final class Optimizer {
    * @throws NonFiniteGradientException naming the first parameter with a NaN or infinite gradient
    */
   public double gradientNorm(double scale) {
-    double squares = ranks.sumOfSquares(backend);
-    if (!Double.isFinite(squares)) {
+    double sum = gradients.sumOfSquares();
+    if (!Double.isFinite(sum)) {
       throw nonFinite();
     }
-    return Math.sqrt(squares) * scale;
+    return Math.sqrt(sum) * scale;
   }
 
   private NonFiniteGradientException nonFinite() {
-    for (Parameter parameter : store.all()) {
-      if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
-        return new NonFiniteGradientException(parameter.name());
-      }
+    String name = gradients.firstNonFinite();
+    if (name == null) {
+      throw new IllegalStateException("the gradient norm overflows although every part is finite");
     }
-    throw new IllegalStateException("the gradient norm overflows although every part is finite");
+    return new NonFiniteGradientException(name);
   }
 
   /**
@@ -266,7 +259,7 @@ public final class Optimizer {
       update(rate, gradientScale, settings.weightDecay(), piece, 0, decaying);
       update(rate, gradientScale, 0, piece, decaying, piece.count() - decaying);
     }
-    ranks.gatherParameters();
+    gradients.samples().gatherParameters();
   }
 
   private void updateEach(double rate, double gradientScale) {

@@ -11,6 +11,7 @@ import io.panatron.runtime.observe.MicroBatchEvent;
 import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -57,7 +58,8 @@ final class SequentialPasses implements Passes {
     return activationPeak;
   }
 
-  private Times forwardBackward(long iteration, int index, MicroBatch batch, LossFunction loss) {
+  private Times forwardBackward(long iteration, int index, MicroBatch drawn, LossFunction loss) {
+    MicroBatch batch = drawn.filledTo(model.tokenMultiple());
     MicroBatchEvent event = new MicroBatchEvent();
     event.begin();
     Backend backend = rank.backend();
@@ -82,15 +84,16 @@ final class SequentialPasses implements Passes {
               device.positions(),
               device.layout(),
               dropout.plan(iteration, index));
-      loss.take(index, batch, HostTransfer.download(backend.device(), losses));
+      double[] crossEntropies = HostTransfer.download(backend.device(), losses);
+      loss.take(index, drawn, Arrays.copyOf(crossEntropies, drawn.length()));
       long forwardEnd = System.nanoTime();
       tape.backward();
       Times times = new Times(forwardEnd - start, System.nanoTime() - forwardEnd);
       event.forwardNanos = times.forwardNanos();
       event.iteration = iteration;
       event.index = index;
-      event.tokens = batch.tokens().length;
-      event.sequences = batch.sequenceStarts().length - 1;
+      event.tokens = drawn.length();
+      event.sequences = drawn.sequences();
       event.peakBytes = scope.peakBytes();
       if (activationPeak == null || activationPeak.bytes() < scope.peakBytes()) {
         activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());

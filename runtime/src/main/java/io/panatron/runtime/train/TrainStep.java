@@ -111,7 +111,7 @@ public final class TrainStep {
     long updateStart = System.nanoTime();
     double divisor = perTokenLoss ? Math.max(targets, 1) : rank.groups().data().size();
     double scale = 1.0 / divisor / lossScale;
-    reduceGradients(iteration);
+    completeGradients(iteration);
     double norm = gradientNorm(iteration, lossSum, scale);
     boolean skipped = Double.isNaN(norm);
     if (!skipped) {
@@ -132,9 +132,9 @@ public final class TrainStep {
         loss.channels.sumsOver(ranks));
   }
 
-  private void reduceGradients(long iteration) {
+  private void completeGradients(long iteration) {
     try {
-      optimizer.reduceGradients();
+      optimizer.completeGradients();
     } catch (NonFiniteGradientException e) {
       throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
     }
@@ -174,7 +174,7 @@ public final class TrainStep {
   }
 
   /** The micro-batch that took the most memory so far; null before the first. */
-  Passes.@Nullable ActivationPeak activationPeak() {
+  public Passes.@Nullable ActivationPeak activationPeak() {
     return passes.activationPeak();
   }
 
