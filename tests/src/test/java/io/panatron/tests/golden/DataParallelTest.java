@@ -25,6 +25,7 @@ import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.LearningRateSchedule;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.SharedGradients;
 import io.panatron.runtime.parallel.LocalRanks;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.parallel.topology.ParallelSizes;
@@ -118,7 +119,7 @@ class DataParallelTest {
               model.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
               model.store(),
-              shared);
+              SharedGradients.of(rank, model.store(), shared, null));
       TrainStep step =
           new TrainStep(
               rank,
