@@ -3,6 +3,12 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.Communicator;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -52,11 +58,42 @@ final class ChannelLosses {
     return new TreeMap<>(sums);
   }
 
-  /** The sums over all ranks that share the samples. */
+  /**
+   * The sums over all ranks that share the samples; a rank alone may have channels that the others
+   * do not have.
+   */
   SortedMap<String, ChannelLoss> sumsOver(Communicator ranks) {
-    if (ranks.size() > 1 && !sums.isEmpty()) {
-      throw new IllegalStateException("the names of channels are not exchanged between ranks");
+    if (ranks.size() == 1) {
+      return sums();
     }
-    return sums();
+    ChannelLosses all = new ChannelLosses();
+    for (byte[] part : ranks.allGather(written())) {
+      all.read(part);
+    }
+    return all.sums;
+  }
+
+  private byte[] written() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (DataOutputStream out = new DataOutputStream(bytes)) {
+      for (Map.Entry<String, ChannelLoss> channel : sums.entrySet()) {
+        out.writeUTF(channel.getKey());
+        out.writeDouble(channel.getValue().lossSum());
+        out.writeLong(channel.getValue().targetTokens());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return bytes.toByteArray();
+  }
+
+  private void read(byte[] written) {
+    try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(written))) {
+      while (in.available() > 0) {
+        add(in.readUTF(), new ChannelLoss(in.readDouble(), in.readLong()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

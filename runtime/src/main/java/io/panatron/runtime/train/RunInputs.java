@@ -58,7 +58,13 @@ record RunInputs(
   private static final List<String> LOSS_SCALING =
       List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
 
-  static RunInputs open(TrainingConfig config, Backend backend, Consumer<String> say) {
+  /**
+   * Opens everything.
+   *
+   * @param dataRanks how many ranks share a global batch
+   */
+  static RunInputs open(
+      TrainingConfig config, Backend backend, int dataRanks, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
@@ -103,7 +109,7 @@ record RunInputs(
               now,
               data,
               rows.requiredMaxLength(),
-              plan(config, data));
+              plan(config, data, dataRanks));
       opened = true;
       return inputs;
     } finally {
@@ -165,14 +171,14 @@ record RunInputs(
     }
   }
 
-  private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
+  private static IterationPlan plan(TrainingConfig config, DataPipeline data, int dataRanks) {
     TrainingConfig.Batches batches = config.batches();
     IterationPlan.Request request =
         new IterationPlan.Request(
             data.training().size(),
             data.validation().size(),
             batches.microBatchSize(),
-            1,
+            dataRanks,
             batches.globalBatchSize(),
             batches.trainIterations(),
             batches.maxEpochs(),

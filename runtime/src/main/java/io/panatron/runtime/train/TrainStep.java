@@ -65,7 +65,7 @@ public final class TrainStep {
       DropoutStreams dropout) {
     this(
         rank,
-        new SequentialPasses(rank, model, tokenLoss, dropout, optimizer.ranks(), checkMemory),
+        new SequentialPasses(rank, model, tokenLoss, dropout, optimizer.samples(), checkMemory),
         optimizer,
         perTokenLoss,
         tokenLoss);

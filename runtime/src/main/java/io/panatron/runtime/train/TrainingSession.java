@@ -15,7 +15,9 @@ import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.ProgressDisplay;
 import io.panatron.runtime.observe.RunLog;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.WholeState;
 import io.panatron.runtime.optim.SharedGradients;
 import io.panatron.runtime.parallel.RankContext;
 import java.io.IOException;
@@ -123,6 +125,7 @@ public final class TrainingSession {
                     inputs,
                     model,
                     optimizer,
+                    wholeState(model, optimizer),
                     transfer,
                     watching.reporter(),
                     writeArguments(folder, inputs),
@@ -170,10 +173,17 @@ public final class TrainingSession {
                 ScheduleArithmetic.schedule(config, inputs.plan().trainIters()),
                 batches,
                 evaluation(inputs, model),
-                new ShardSink(transfer, model, optimizer, config.checkpoints().saveOptimizer()),
+                new ShardSink(
+                    transfer,
+                    model,
+                    optimizer,
+                    wholeState(model, optimizer),
+                    config.checkpoints().saveOptimizer()),
                 TrainingObserver.all(List.of()),
                 this::isStopping)
             .run(resumed.progress());
+      } catch (NonFiniteLossException e) {
+        throw new UserError(String.valueOf(e.getMessage()), e);
       }
       // What the main rank opened stays open until nobody reads it any more.
       rank.groups().world().barrier();
@@ -183,7 +193,7 @@ public final class TrainingSession {
   }
 
   private RunInputs openInputs() {
-    RunInputs inputs = RunInputs.open(config, rank.backend(), this::say);
+    RunInputs inputs = RunInputs.open(config, rank.backend(), rank.sizes().data(), this::say);
     boolean fits = false;
     try {
       ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
@@ -203,7 +213,23 @@ public final class TrainingSession {
         model.run(),
         config.optimizer(),
         model.store(),
-        SharedGradients.of(rank, model.store()));
+        SharedGradients.of(
+            rank,
+            model.store(),
+            new DataParallel(
+                rank.groups().dataContext(),
+                model.store(),
+                ParallelArguments.dataParallel(config.arguments(), rank.sizes())),
+            null));
+  }
+
+  private WholeState wholeState(LoadedModel model, Optimizer optimizer) {
+    return new WholeState(
+        rank.backend(),
+        model.run(),
+        model.store(),
+        optimizer,
+        config.checkpoints().saveOptimizer());
   }
 
   private WeightTransfer transfer(RunInputs inputs, LoadedModel model) {
@@ -299,7 +325,7 @@ public final class TrainingSession {
     TrainingConfig.Batches batches = config.batches();
     return new TrainerSettings(
         inputs.plan().trainIters(),
-        batches.globalBatchSize() / batches.microBatchSize(),
+        batches.globalBatchSize() / batches.microBatchSize() / rank.sizes().data(),
         batches.globalBatchSize(),
         batches.logInterval(),
         saves.saveInterval(),
@@ -317,7 +343,10 @@ public final class TrainingSession {
     }
     BatchSampler.Shape shape =
         new BatchSampler.Shape(
-            inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
+            inputs.data().training().size(),
+            config.batches().microBatchSize(),
+            rank.coordinates().data().index(),
+            rank.coordinates().data().size());
     return BatchSource.training(
         inputs.data().training(),
         data.rows().reading().groupByLength()
@@ -344,8 +373,8 @@ public final class TrainingSession {
             BatchSource.evaluation(
                 inputs.data().validation(),
                 batches.microBatchSize(),
-                0,
-                1,
+                rank.coordinates().data().index(),
+                rank.coordinates().data().size(),
                 batchSettings(inputs),
                 (long) iterations * batches.globalBatchSize()),
         config.checkMemory(),
