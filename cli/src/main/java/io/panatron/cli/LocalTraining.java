@@ -13,7 +13,7 @@ import java.io.PrintWriter;
 final class LocalTraining implements TrainingRun {
   @Override
   public int run(ParsedArguments arguments, PrintWriter out) {
-    TrainingConfig config = TrainingConfig.of(arguments);
+    TrainingConfig config = TrainingConfig.of(arguments, HubChoice.fetched(arguments, out));
     StopRequest stop = new StopRequest();
     stop.listenToSignals();
     try (RankContext rank =
