@@ -73,10 +73,16 @@ public final class ModelFolderFiles {
   /**
    * As {@link #read}, with every other small file of the folder that is no weight and no state of a
    * run: processors, licence, model card, code that {@code config.json} names.
+   *
+   * @param withArguments whether {@code args.json} counts, by which the model's template is found
    */
-  public static ModelFolderFiles readAll(Path folder) {
+  public static ModelFolderFiles readAll(Path folder, boolean withArguments) {
     ModelFolderFiles named = read(folder);
     Map<String, byte[]> all = new LinkedHashMap<>(named.others);
+    Path arguments = folder.resolve(CheckpointLayout.ARGS);
+    if (withArguments && Files.isRegularFile(arguments)) {
+      all.put(CheckpointLayout.ARGS, content(arguments));
+    }
     List<Path> files;
     try (Stream<Path> listed = Files.list(folder)) {
       files =

@@ -6,6 +6,7 @@ import io.panatron.runtime.checkpoint.HfModelFolder;
 import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.generate.TrainedTemplate;
 import io.panatron.runtime.parallel.RankContext;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
@@ -60,21 +61,21 @@ public final class ExportSession {
       Consumer<Path> check = written -> compare(source, written);
       switch (config.direction()) {
         case TO_HF -> export.write(model, check);
-        case TO_MCORE -> export.write(atTheStart(model), check);
+        case TO_MCORE -> export.write(atTheStart(model, source.folder()), check);
       }
     }
     return export.target();
   }
 
   /** A checkpoint of the weights alone, at iteration 0. */
-  private CheckpointContents atTheStart(HfModelFolder model) {
+  private CheckpointContents atTheStart(HfModelFolder model, Path source) {
     return new CheckpointContents(
         0,
         model,
         List.of(),
         List.of(),
         TrainerState.ofWeightsAlone(),
-        ArgumentsFile.json(config.arguments()));
+        ArgumentsFile.json(TrainedTemplate.of(source).completed(config.arguments())));
   }
 
   private void compare(ExportSource source, Path written) {

@@ -61,7 +61,7 @@ record ExportSource(
     return new ExportSource(
         folder,
         config,
-        ModelFolderFiles.readAll(folder),
+        ModelFolderFiles.readAll(folder, export.direction() == ExportConfig.Direction.TO_HF),
         weights.tensors(),
         main == null ? null : main.tensors());
   }

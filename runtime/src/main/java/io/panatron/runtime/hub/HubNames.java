@@ -2,6 +2,7 @@ package io.panatron.runtime.hub;
 
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ParsedArguments;
+import io.panatron.runtime.data.source.DataFormat;
 import java.io.PrintWriter;
 import java.net.ProxySelector;
 import java.nio.file.Files;
@@ -24,6 +25,7 @@ public final class HubNames {
   private final @Nullable String token;
   private final Map<String, String> environment;
   private final HubProgress progress;
+  private final HubSettings.Patience patience;
   private @Nullable Hub hub;
 
   /**
@@ -53,11 +55,28 @@ public final class HubNames {
       Map<String, String> environment,
       PrintWriter out,
       boolean terminal) {
+    this(
+        usesHub,
+        revision,
+        token,
+        environment,
+        new HubProgress(out, terminal),
+        HubSettings.Patience.USUAL);
+  }
+
+  HubNames(
+      boolean usesHub,
+      @Nullable String revision,
+      @Nullable String token,
+      Map<String, String> environment,
+      HubProgress progress,
+      HubSettings.Patience patience) {
     this.usesHub = usesHub || HubSettings.isTrue(environment.get("USE_HF"));
     this.revision = revision;
     this.token = token;
     this.environment = Map.copyOf(environment);
-    this.progress = new HubProgress(out, terminal);
+    this.progress = progress;
+    this.patience = patience;
   }
 
   /**
@@ -126,6 +145,9 @@ public final class HubNames {
     if (exists(rest) || exists(id) || !HubRepository.isId(id)) {
       return null;
     }
+    if (which.isEmpty() && DataFormat.of(Path.of(id)) != null) {
+      return null; // a file that is not there
+    }
     if (!usesHub && !which.equals("hf")) {
       if (isForeign(id)) {
         throw new UserError(
@@ -147,7 +169,6 @@ public final class HubNames {
   private static boolean isForeign(String text) {
     return text.contains("/")
         && HubRepository.isId(text)
-        && !text.matches(".*\\.(jsonl|json|csv|txt|parquet|gz)")
         && !exists(text.substring(0, text.indexOf('/')));
   }
 
@@ -162,7 +183,7 @@ public final class HubNames {
   private Hub hub() {
     if (hub == null) {
       ProxySelector proxies = HubProxies.of(environment);
-      hub = new Hub(HubSettings.of(environment, token), progress, proxies);
+      hub = new Hub(HubSettings.of(environment, token, patience), progress, proxies);
     }
     return hub;
   }

@@ -6,6 +6,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -49,7 +50,8 @@ record HubSettings(
     return "HubSettings[" + endpoint + ", " + cache + ", offline " + offline + "]";
   }
 
-  static HubSettings of(Map<String, String> environment, @Nullable String givenToken) {
+  static HubSettings of(
+      Map<String, String> environment, @Nullable String givenToken, Patience patience) {
     Path home = home(environment);
     String named = environment.getOrDefault("HF_ENDPOINT", "");
     String endpoint = named.isBlank() ? "https://huggingface.co" : named.strip();
@@ -68,7 +70,7 @@ record HubSettings(
         cache(environment, home),
         isTrue(environment.get("HF_HUB_OFFLINE"))
             || isTrue(environment.get("TRANSFORMERS_OFFLINE")),
-        Patience.USUAL);
+        patience);
   }
 
   private static UserError badEndpoint(String endpoint, @Nullable Throwable cause) {
@@ -106,7 +108,7 @@ record HubSettings(
   }
 
   static boolean isTrue(@Nullable String text) {
-    return text != null && text.strip().toUpperCase(java.util.Locale.ROOT).matches("1|ON|YES|TRUE");
+    return text != null && text.strip().toUpperCase(Locale.ROOT).matches("1|ON|YES|TRUE");
   }
 
   private static @Nullable String token(

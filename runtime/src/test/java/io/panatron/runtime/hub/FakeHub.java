@@ -172,7 +172,10 @@ final class FakeHub implements AutoCloseable {
           if (!bareDescriptions) {
             sibling.put("size", bytes.length).put("blobId", gitName(bytes));
             if (isLarge(name)) {
-              sibling.putObject("lfs").put("sha256", sha("SHA-256", bytes)).put("size", bytes.length);
+              sibling
+                  .putObject("lfs")
+                  .put("sha256", sha("SHA-256", bytes))
+                  .put("size", bytes.length);
             }
           }
         });
