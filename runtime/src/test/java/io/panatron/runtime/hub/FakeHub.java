@@ -206,7 +206,7 @@ final class FakeHub implements AutoCloseable {
         exchange.getResponseHeaders().add("X-Linked-Size", bytes.length + "");
         exchange
             .getResponseHeaders()
-            .add("Location", "http://localhost:" + content.getAddress().getPort() + "/" + path);
+            .add("Location", "http://127.0.0.1:" + content.getAddress().getPort() + "/" + path);
         exchange.sendResponseHeaders(302, -1);
         return;
       }
