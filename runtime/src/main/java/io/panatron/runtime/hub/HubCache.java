@@ -116,6 +116,10 @@ final class HubCache {
     try {
       Files.createDirectories(folder.resolve("blobs"));
       Files.createDirectories(parent(snapshot(commit).resolve(path)));
+      Path tag = root.resolve("CACHEDIR.TAG"); // backup programs leave such folders out
+      if (!Files.exists(tag)) {
+        Files.writeString(tag, "Signature: 8a477f597d28d172789f06886806bc55\n");
+      }
     } catch (IOException e) {
       throw failure(folder, e);
     }
