@@ -17,7 +17,7 @@ final class HubChoice {
 
   /** The names of a command's arguments. */
   static HubNames names(ParsedArguments arguments, PrintWriter out) {
-    return new HubNames(arguments, System.getenv(), out, isTerminal());
+    return new HubNames(arguments, System.getenv(), out, HubChoice::isTerminal);
   }
 
   static boolean isTerminal() {

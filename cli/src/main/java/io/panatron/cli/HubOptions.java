@@ -31,7 +31,7 @@ final class HubOptions {
 
   /** The folder of a model, fetched where need be; {@code out} tells what is. */
   Path folder(Path model, PrintWriter out) {
-    return new HubNames(usesHub, revision, token, System.getenv(), out, HubChoice.isTerminal())
+    return new HubNames(usesHub, revision, token, System.getenv(), out, HubChoice::isTerminal)
         .model("model", model.toString());
   }
 }

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,20 +25,22 @@ public final class HubNames {
   private final @Nullable String revision;
   private final @Nullable String token;
   private final Map<String, String> environment;
-  private final HubProgress progress;
+  private final PrintWriter out;
+  private final BooleanSupplier terminal;
   private final HubSettings.Patience patience;
   private @Nullable Hub hub;
 
   /**
    * @param environment variables of the process
    * @param out where the user reads what is fetched
-   * @param terminal whether {@code out} is a terminal, which shows progress
+   * @param terminal whether {@code out} is a terminal, which shows progress; asked only if something
+   *     is fetched
    */
   public HubNames(
       ParsedArguments arguments,
       Map<String, String> environment,
       PrintWriter out,
-      boolean terminal) {
+      BooleanSupplier terminal) {
     this(
         arguments.flag("use_hf"),
         arguments.textOrNull("model_revision"),
@@ -54,13 +57,14 @@ public final class HubNames {
       @Nullable String token,
       Map<String, String> environment,
       PrintWriter out,
-      boolean terminal) {
+      BooleanSupplier terminal) {
     this(
         usesHub,
         revision,
         token,
         environment,
-        new HubProgress(out, terminal),
+        out,
+        terminal,
         HubSettings.Patience.USUAL);
   }
 
@@ -69,13 +73,15 @@ public final class HubNames {
       @Nullable String revision,
       @Nullable String token,
       Map<String, String> environment,
-      HubProgress progress,
+      PrintWriter out,
+      BooleanSupplier terminal,
       HubSettings.Patience patience) {
     this.usesHub = usesHub || HubSettings.isTrue(environment.get("USE_HF"));
     this.revision = revision;
     this.token = token;
     this.environment = Map.copyOf(environment);
-    this.progress = progress;
+    this.out = out;
+    this.terminal = terminal;
     this.patience = patience;
   }
 
@@ -183,7 +189,11 @@ public final class HubNames {
   private Hub hub() {
     if (hub == null) {
       ProxySelector proxies = HubProxies.of(environment);
-      hub = new Hub(HubSettings.of(environment, token, patience), progress, proxies);
+      hub =
+          new Hub(
+              HubSettings.of(environment, token, patience),
+              new HubProgress(out, terminal.getAsBoolean()),
+              proxies);
     }
     return hub;
   }

@@ -74,7 +74,8 @@ class HubTest {
         revision,
         token,
         environment,
-        new HubProgress(new PrintWriter(said), false),
+        new PrintWriter(said),
+        () -> false,
         SHORT);
   }
 
