@@ -89,7 +89,7 @@ final class HubDownload {
           }
           if (status != WHOLE && status != PART) {
             Thread.sleep(
-                http.passing(new HubHttp.Answers(repository, file.path()), response, attempt));
+                http.passing(new HubAnswers(repository, file.path()), response, attempt));
             continue;
           }
         }

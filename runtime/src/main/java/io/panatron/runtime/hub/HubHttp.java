@@ -14,7 +14,6 @@ import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -62,7 +61,7 @@ final class HubHttp implements AutoCloseable {
   /** What the hub says of a repository at its revision. */
   ObjectNode describe(HubRepository repository) throws IOException, InterruptedException {
     String path = repository.descriptionPath();
-    Answers answers = new Answers(repository, null);
+    HubAnswers answers = new HubAnswers(repository, null);
     for (int attempt = 1; ; attempt++) {
       long pause;
       try {
@@ -89,7 +88,7 @@ final class HubHttp implements AutoCloseable {
   HubFile head(HubRepository repository, String commit, HubFile file)
       throws IOException, InterruptedException {
     String path = repository.filePath(commit, file.path());
-    Answers answers = new Answers(repository, file.path());
+    HubAnswers answers = new HubAnswers(repository, file.path());
     for (int attempt = 1; ; attempt++) {
       long pause;
       try {
@@ -126,7 +125,7 @@ final class HubHttp implements AutoCloseable {
     return BodyHandlers.discarding();
   }
 
-  private static String header(HttpResponse<?> response, String name, String otherwise) {
+  static String header(HttpResponse<?> response, String name, String otherwise) {
     return response.headers().firstValue(name).orElse(otherwise);
   }
 
@@ -147,7 +146,7 @@ final class HubHttp implements AutoCloseable {
   }
 
   /** Milliseconds to wait before the next try of a request that was answered with a status. */
-  long passing(Answers answers, HttpResponse<?> response, int attempt)
+  long passing(HubAnswers answers, HttpResponse<?> response, int attempt)
       throws HubUnreachableException {
     int status = response.statusCode();
     if (!PASSING.contains(status)) {
@@ -208,14 +207,23 @@ final class HubHttp implements AutoCloseable {
       if (!REDIRECTS.contains(response.statusCode())) {
         return response;
       }
-      URI next = address.resolve(header(response, "Location", ""));
-      if (next.getHost() == null
-          || address.getScheme().equals("https") && !next.getScheme().equals("https")) {
-        throw new IOException(address.getHost() + " sends on to an address that is not safe");
-      }
+      URI next = target(address, header(response, "Location", ""));
       address = next;
     }
     throw new IOException("more than " + MOST_REDIRECTS + " redirections");
+  }
+
+  private static URI target(URI from, String location) throws IOException {
+    try {
+      URI next = from.resolve(location);
+      boolean lessSafe = from.getScheme().equals("https") && !"https".equals(next.getScheme());
+      if (next.getHost() != null && !lessSafe) {
+        return next;
+      }
+    } catch (IllegalArgumentException e) {
+      throw new IOException(from.getHost() + " sends on to what is no address", e);
+    }
+    throw new IOException(from.getHost() + " sends on to an address that is not safe");
   }
 
   private URI resolve(String path) {
@@ -292,49 +300,5 @@ final class HubHttp implements AutoCloseable {
   @Override
   public void close() {
     client.shutdownNow();
-  }
-
-  /** What a user is told of an answer that a second try will not change. */
-  record Answers(HubRepository repository, @Nullable String file) {
-    private static final List<Integer> DENIED = List.of(401, 403);
-
-    UserError refusal(HubSettings settings, HttpResponse<?> response) {
-      int status = response.statusCode();
-      String code = header(response, "X-Error-Code", "");
-      String page = settings.endpoint() + repository.page();
-      if (code.equals("GatedRepo")) {
-        return new UserError(
-            "%s on the hub is gated; accept its conditions at %s and give --hub_token or HF_TOKEN%s."
-                .formatted(repository.id(), page, tokenNote(settings)));
-      }
-      if (code.equals("RevisionNotFound") || status == 404 && file == null && isNamed(code)) {
-        return new UserError(
-            "%s on the hub has no revision %s; give another --model_revision, or leave it out."
-                .formatted(repository.id(), repository.revision()));
-      }
-      if (DENIED.contains(status)) {
-        return new UserError(
-            "The hub answers %d for %s, which does not exist or is private; check the name, and for a private one give --hub_token or HF_TOKEN%s."
-                .formatted(status, repository.id(), tokenNote(settings)));
-      }
-      if (status == 404) {
-        return new UserError(
-            "%s is not on the hub at %s; check the name, or give a folder on this machine."
-                .formatted(
-                    file == null ? repository.id() : file + " of " + repository.id(),
-                    settings.endpoint()));
-      }
-      return new UserError(
-          "The hub answers %d for %s%s; try again later, or look at %s."
-              .formatted(status, file == null ? "" : file + " of ", repository.id(), page));
-    }
-
-    private boolean isNamed(String code) {
-      return code.isEmpty() && !repository.revision().equals(HubRepository.MAIN);
-    }
-
-    private static String tokenNote(HubSettings settings) {
-      return settings.token() == null ? "" : " of an account that may read it";
-    }
   }
 }
