@@ -137,7 +137,8 @@ final class GenerateCommand implements Callable<Integer> {
     }
     // What is fetched is told beside the answers, which a program may read.
     Path folder =
-        hub.folder(Objects.requireNonNull(model), Objects.requireNonNull(spec).commandLine().getErr());
+        hub.folder(
+            Objects.requireNonNull(model), Objects.requireNonNull(spec).commandLine().getErr());
     try (Answering answering = Answering.open(folder, template.options())) {
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
       return chat ? talk(answering, stops) : answer(answering, stops);

@@ -14,7 +14,8 @@ final class HubOptions {
       fallbackValue = "true",
       defaultValue = "false",
       paramLabel = "BOOL",
-      description = "Fetch a model that is no folder here from the Hugging Face hub; default: false.")
+      description =
+          "Fetch a model that is no folder here from the Hugging Face hub; default: false.")
   private boolean usesHub;
 
   @Option(

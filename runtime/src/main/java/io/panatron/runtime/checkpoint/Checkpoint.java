@@ -27,7 +27,6 @@ public final class Checkpoint {
   private static final Pattern MEGATRON =
       Pattern.compile("iter_\\d{7}|release|.*\\.distcp|common\\.pt|mp_rank_\\d{2}.*");
 
-
   private final Path folder;
   private final CheckpointManifest manifest;
 
@@ -158,8 +157,7 @@ public final class Checkpoint {
   private static UserError noCheckpoint(Path folder) {
     List<String> runs = List.of();
     try (Stream<Path> files = Files.list(folder)) {
-      List<String> names =
-          files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
+      List<String> names = files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
       for (String name : names) {
         if (MEGATRON.matcher(name).matches()) {
           return new UserError(

@@ -88,8 +88,7 @@ final class HubDownload {
             continue;
           }
           if (status != WHOLE && status != PART) {
-            Thread.sleep(
-                http.passing(new HubAnswers(repository, file.path()), response, attempt));
+            Thread.sleep(http.passing(new HubAnswers(repository, file.path()), response, attempt));
             continue;
           }
         }

@@ -33,8 +33,8 @@ public final class HubNames {
   /**
    * @param environment variables of the process
    * @param out where the user reads what is fetched
-   * @param terminal whether {@code out} is a terminal, which shows progress; asked only if something
-   *     is fetched
+   * @param terminal whether {@code out} is a terminal, which shows progress; asked only if
+   *     something is fetched
    */
   public HubNames(
       ParsedArguments arguments,
@@ -58,14 +58,7 @@ public final class HubNames {
       Map<String, String> environment,
       PrintWriter out,
       BooleanSupplier terminal) {
-    this(
-        usesHub,
-        revision,
-        token,
-        environment,
-        out,
-        terminal,
-        HubSettings.Patience.USUAL);
+    this(usesHub, revision, token, environment, out, terminal, HubSettings.Patience.USUAL);
   }
 
   HubNames(

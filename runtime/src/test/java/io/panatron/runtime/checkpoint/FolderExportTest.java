@@ -96,15 +96,14 @@ class FolderExportTest {
   @Test
   void whatACheckRefusesLeavesNothing() throws IOException {
     Path target = folder.resolve("out");
-    assertThatThrownBy(
-            () ->
-                new FolderExport(target, false)
-                    .write(
-                        model(1),
-                        written -> {
-                          assertThat(written.resolve("config.json")).exists();
-                          throw new UserError("no good");
-                        }))
+    assertThatThrownBy(() ->
+            new FolderExport(target, false)
+                .write(
+                    model(1),
+                    written -> {
+                      assertThat(written.resolve("config.json")).exists();
+                      throw new UserError("no good");
+                    }))
         .hasMessage("no good");
     assertThat(SmallCheckpoint.hidden(folder)).isEmpty();
     assertThat(target).doesNotExist();

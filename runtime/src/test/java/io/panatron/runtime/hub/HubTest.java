@@ -70,13 +70,7 @@ class HubTest {
     environment.putIfAbsent("HF_HOME", folder.resolve("cache").toString());
     environment.putIfAbsent("HF_ENDPOINT", server.endpoint());
     return new HubNames(
-        usesHub,
-        revision,
-        token,
-        environment,
-        new PrintWriter(said),
-        () -> false,
-        SHORT);
+        usesHub, revision, token, environment, new PrintWriter(said), () -> false, SHORT);
   }
 
   private Path cache() {

@@ -28,9 +28,24 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ExportTest {
   private static final List<String> TRAINING =
       List.of(
-          "--template", "chatml", "--add_version", "false", "--train_iters", "3",
-          "--global_batch_size", "4", "--micro_batch_size", "2", "--log_interval", "1",
-          "--lr", "1e-3", "--device", "cpu", "--threads", "2");
+          "--template",
+          "chatml",
+          "--add_version",
+          "false",
+          "--train_iters",
+          "3",
+          "--global_batch_size",
+          "4",
+          "--micro_batch_size",
+          "2",
+          "--log_interval",
+          "1",
+          "--lr",
+          "1e-3",
+          "--device",
+          "cpu",
+          "--threads",
+          "2");
 
   @TempDir Path folder;
 
@@ -81,8 +96,15 @@ class ExportTest {
     Path model = golden(family + "/model");
     InProcess.Result there =
         done(
-            "export", "--to_mcore", "true", "--model", model.toString(), "--save", in("mcore"),
-            "--test_convert_precision", "true");
+            "export",
+            "--to_mcore",
+            "true",
+            "--model",
+            model.toString(),
+            "--save",
+            in("mcore"),
+            "--test_convert_precision",
+            "true");
     assertThat(there.out())
         .contains(
             "mean_diff: 0.00000, max_diff: 0.00000",
@@ -90,13 +112,21 @@ class ExportTest {
             "token_diff: 0, token_diff (with loss): 0");
 
     done(
-        "export", "--to_hf", "true", "--load", in("mcore"), "--save", in("hf"),
-        "--max_shard_size", "100KB");
+        "export",
+        "--to_hf",
+        "true",
+        "--load",
+        in("mcore"),
+        "--save",
+        in("hf"),
+        "--max_shard_size",
+        "100KB");
 
     Path back = folder.resolve("hf");
     assertSameTensors(model, back);
     assertThat(back.resolve("model.safetensors.index.json")).exists();
-    for (String name : List.of("tokenizer.json", "tokenizer_config.json", "generation_config.json")) {
+    for (String name :
+        List.of("tokenizer.json", "tokenizer_config.json", "generation_config.json")) {
       assertThat(back.resolve(name)).hasSameBinaryContentAs(model.resolve(name));
     }
     assertThat(config(back)).isEqualTo(config(model));
@@ -119,15 +149,22 @@ class ExportTest {
 
   /**
    * A run from the export takes the steps that one from the model takes. Where weights are wider
-   * than the run's dtype, --load takes them as they are and --model rounds them first, so the export
-   * is made in that dtype.
+   * than the run's dtype, --load takes them as they are and --model rounds them first, so the
+   * export is made in that dtype.
    */
   @ParameterizedTest
   @CsvSource({"float32, false", "float32, true", "bfloat16, false", "bfloat16, true"})
   void aRunLoadsWhatWasExported(String dtype, boolean finetune) {
     String model = golden("qwen3/model").toString();
     done(
-        "export", "--to_mcore", "true", "--model", model, "--save", in("mcore"), "--torch_dtype",
+        "export",
+        "--to_mcore",
+        "true",
+        "--model",
+        model,
+        "--save",
+        in("mcore"),
+        "--torch_dtype",
         dtype);
 
     train("a", "--model", model, "--torch_dtype", dtype);
@@ -147,30 +184,45 @@ class ExportTest {
 
     done("export", "--to_hf", "true", "--load", in("run"), "--save", in("same"));
     done(
-        "export", "--to_hf", "true", "--load", in("run"), "--save", in("wide"), "--torch_dtype",
+        "export",
+        "--to_hf",
+        "true",
+        "--load",
+        in("run"),
+        "--save",
+        in("wide"),
+        "--torch_dtype",
         "float32");
     InProcess.Result narrow =
         done(
-            "export", "--to_hf", "true", "--load", in("run"), "--save", in("half"), "--fp16",
-            "true", "--test_convert_precision", "true");
+            "export",
+            "--to_hf",
+            "true",
+            "--load",
+            in("run"),
+            "--save",
+            in("half"),
+            "--fp16",
+            "true",
+            "--test_convert_precision",
+            "true");
 
     assertSameTensors(checkpoint, folder.resolve("same"));
     assertSameTensors(exact, folder.resolve("wide"));
     assertThat(config(folder.resolve("wide")).path("torch_dtype").asText()).isEqualTo("float32");
     assertThat(config(folder.resolve("half")).path("torch_dtype").asText()).isEqualTo("float16");
     assertThat(narrow.out()).contains("  mean_diff: ").doesNotContain("mean_diff: 0.00000,");
-    assertThat(folder.resolve("same/args.json")).hasSameBinaryContentAs(checkpoint.resolve("args.json"));
+    assertThat(folder.resolve("same/args.json"))
+        .hasSameBinaryContentAs(checkpoint.resolve("args.json"));
   }
 
   /** What was trained is still written as it was trained when its export is tried. */
   @Test
   void theTemplateOfATrainedModelGoesAlong() throws IOException {
     train("run", "--model", golden("qwen3/model").toString());
-    done(
-        "export", "--to_mcore", "true", "--model", in("run/checkpoint-3"), "--save", in("again"));
+    done("export", "--to_mcore", "true", "--model", in("run/checkpoint-3"), "--save", in("again"));
 
-    JsonNode arguments =
-        new ObjectMapper().readTree(folder.resolve("again/args.json").toFile());
+    JsonNode arguments = new ObjectMapper().readTree(folder.resolve("again/args.json").toFile());
     assertThat(arguments.path("template").asText()).isEqualTo("chatml");
     assertThat(arguments.path("command").asText()).isEqualTo("export");
   }
