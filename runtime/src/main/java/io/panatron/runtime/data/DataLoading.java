@@ -111,7 +111,9 @@ final class DataLoading {
   /** Only the validation rows are read; the paths of the training rows are looked at. */
   private DataPipeline stream(Streaming streaming) {
     List<DatasetPath> paths =
-        settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
+        settings.dataset().stream()
+            .map(name -> DatasetPath.parse("--dataset", name, settings.fetched()))
+            .toList();
     for (DatasetPath path : paths) {
       noteFiles(path);
       path.files().forEach(identity::add);
@@ -198,7 +200,7 @@ final class DataLoading {
     boolean validation = option.equals(VALIDATION);
     List<int[]> all = new ArrayList<>();
     for (String name : given) {
-      DatasetPath path = DatasetPath.parse(option, name);
+      DatasetPath path = DatasetPath.parse(option, name, settings.fetched());
       all.add(good(path, path.files().stream().map(f -> open(f, validation))));
       if (!validation) {
         path.files().forEach(identity::add);
