@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Megatron-SWIFT's custom data sets.
  */
 final class RowParser {
-  /** The channel of rows that name none. */
+  /** The channel of rows that name none, or an empty one. */
   static final String NO_CHANNEL = "None";
 
   private static final String WITH_CHANNELS = ", channels";
@@ -49,7 +49,7 @@ final class RowParser {
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 3, pre-training "
+    return "rows 4, pre-training "
         + preTraining
         + ", system "
         + system
@@ -117,9 +117,11 @@ final class RowParser {
       throw new BadRow(
           BadRow.Kind.CONTENT, "has a column '" + column.name() + "' that is not a name");
     }
-    return column.value().isTextual()
-        ? MessageList.text(column.value(), in(column))
-        : column.value().asText();
+    String name =
+        column.value().isTextual()
+            ? MessageList.text(column.value(), in(column))
+            : column.value().asText();
+    return name.isBlank() ? NO_CHANNEL : name;
   }
 
   private String example() {
