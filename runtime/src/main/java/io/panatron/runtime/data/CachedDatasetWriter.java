@@ -142,7 +142,15 @@ public final class CachedDatasetWriter {
         Truncation.DELETE,
         settings.lossScale(),
         settings.strict(),
-        new Reading(reading.columns(), null, null, false, tokens, null, reading.channels()));
+        new Reading(
+            reading.columns(),
+            null,
+            null,
+            false,
+            tokens,
+            null,
+            reading.channels(),
+            reading.columnsOf()));
   }
 
   private Written write(DataPipeline data, Path folder) throws IOException {

@@ -56,7 +56,7 @@ final class DataLoading {
             settings.reading().columns(),
             settings.reading().channels());
     Tokens tokens = settings.reading().tokens();
-    this.cache = new TokenCache(tokens.cache(), parser, encoder, tokens.threads());
+    this.cache = new TokenCache(tokens.cache(), encoder, tokens.threads());
     this.threads = tokens.threads();
     this.random = new TorchRandom(settings.dataSeed());
     this.limit = settings.maxLength() == null ? Integer.MAX_VALUE : settings.maxLength();
@@ -119,6 +119,7 @@ final class DataLoading {
         settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
     for (DatasetPath path : paths) {
       noteFiles(path);
+      noteColumns(path.given());
       path.files().forEach(identity::add);
       identity.end(path.count());
     }
@@ -204,8 +205,10 @@ final class DataLoading {
     List<int[]> all = new ArrayList<>();
     for (String name : given) {
       DatasetPath path = DatasetPath.parse(option, name);
-      all.add(good(path, path.files().stream().map(f -> open(f, validation))));
+      RowParser own = parser.with(settings.reading().columnsOf(name));
+      all.add(good(path, path.files().stream().map(f -> open(f, own, validation))));
       if (!validation) {
+        noteColumns(name);
         path.files().forEach(identity::add);
         identity.end(path.count());
       }
@@ -220,10 +223,17 @@ final class DataLoading {
     return all;
   }
 
-  private SampleFile open(Path file, boolean validation) {
+  private SampleFile open(Path file, RowParser own, boolean validation) {
     return settings.tokenizesFirst()
-        ? cache.open(file, validation)
-        : LazySampleFile.open(file, parser, encoder, limit);
+        ? cache.open(file, own, validation)
+        : LazySampleFile.open(file, own, encoder, limit);
+  }
+
+  private void noteColumns(String dataset) {
+    ColumnNames own = settings.reading().columnsOf().get(dataset);
+    if (own != null) {
+      identity.add(own);
+    }
   }
 
   /** Whether the data file is still there, but with other content. */

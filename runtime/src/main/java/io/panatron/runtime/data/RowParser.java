@@ -47,6 +47,11 @@ final class RowParser {
     this.channels = channels;
   }
 
+  /** The same for data whose columns mean something else. */
+  RowParser with(ColumnNames columns) {
+    return columns.equals(names) ? this : new RowParser(preTraining, system, columns, channels);
+  }
+
   /** Everything that decides what a row becomes. */
   String identity() {
     return "rows 4, pre-training "
