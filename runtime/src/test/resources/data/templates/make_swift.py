@@ -65,7 +65,8 @@ from swift.template import TEMPLATE_MAPPING, Template  # noqa: E402
 NAMES = (
     "chatml default dummy qwen qwen2_5 qwen2_5_math qwen3 qwen3_thinking qwen3_nothinking qwen3_coder qwq qwq_preview mimo_rl"
     " llama llama3 llama3_2 mistral_nemo mistral_2501 zephyr deepseek deepseek_coder deepseek_v2_5 deepseek_r1 yi_coder"
-    " internlm2 gemma phi3 phi4 minicpm ernie codefuse xverse"
+    " internlm2 gemma phi3 phi4 minicpm ernie codefuse xverse modelscope_agent baichuan_m1 numina ziya bluelm"
+    " codefuse_codellama sus orion mengzi c4ai aya wizardlm2 wizardlm2_moe atom ling ling2 dots1 hunyuan_moe iquestcoder"
 ).split()
 AGENTS = (
     "react_en react_zh react_grpo toolbench qwen_en qwen_zh qwen_en_parallel qwen_zh_parallel qwen3_coder hermes llama3 llama4"
@@ -75,7 +76,7 @@ SPECIAL = (
     "<EOS> <BOS> <s> </s> <|im_start|> <|im_end|> <|im_sep|> <|endoftext|> <|begin_of_text|> <|start_header_id|>"
     " <|end_header_id|> <|eot_id|> <|header_start|> <|header_end|> <|eot|> [INST] [/INST] [SYSTEM_PROMPT] [/SYSTEM_PROMPT]"
     " <|EOT|> <｜begin▁of▁sentence｜> <｜end▁of▁sentence｜> <｜User｜> <｜Assistant｜> <bos> <start_of_turn> <end_of_turn>"
-    " <|system|> <|user|> <|assistant|> <|end|> <|begin_of_sentence|> <|end_of_sentence|>"
+    " <|system|> <|user|> <|assistant|> <|end|> <|begin_of_sentence|> <|end_of_sentence|> <BOS_TOKEN> <|eos|> <|role_end|>"
 ).split()
 
 
