@@ -1,11 +1,13 @@
 package io.panatron.cli;
 
 import io.panatron.runtime.config.ParsedArguments;
+import io.panatron.runtime.data.DatasetRegistry;
 import io.panatron.runtime.hub.HubNames;
 import io.panatron.runtime.train.TrainingConfig;
 import java.io.Console;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,8 +31,10 @@ final class HubChoice {
   static TrainingConfig.Fetched fetched(ParsedArguments arguments, PrintWriter out) {
     HubNames names = names(arguments, out);
     Map<String, List<Path>> data = new LinkedHashMap<>();
+    DatasetRegistry registry = DatasetRegistry.read(arguments.list("custom_dataset_info"));
     for (String option : List.of("dataset", "val_dataset")) {
-      data.putAll(names.datasets(option, arguments.list(option)));
+      List<String> known = registry.resolve("--" + option, arguments.list(option), new HashMap<>());
+      data.putAll(names.datasets(option, known));
     }
     return new TrainingConfig.Fetched(model(arguments, names), data);
   }

@@ -8,7 +8,6 @@ import static io.panatron.kernels.cpu.TileRows.store;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
 /**
@@ -59,8 +58,7 @@ final class SingleQueryRows {
    * @param to receives the sums, and where vectors are longer as many numbers of no meaning behind
    *     them
    */
-  static void fold(
-      float[] lanes, int from, int groups, float[] sums, int to) {
+  static void fold(float[] lanes, int from, int groups, float[] sums, int to) {
     for (int i = 0; i < groups; i++) {
       int at = from + i * (GROUP * LANES);
       FloatVector a = FloatVector.fromArray(FLOATS, lanes, at);

@@ -9,6 +9,7 @@ import io.panatron.runtime.data.AddedTokens;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
+import io.panatron.runtime.data.DatasetRegistry;
 import io.panatron.runtime.data.LossScale;
 import io.panatron.runtime.data.Mixing;
 import io.panatron.runtime.data.Packing;
@@ -22,6 +23,7 @@ import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.optim.StateDTypes;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -200,11 +202,13 @@ public record TrainingConfig(
 
   private static Data data(ParsedArguments a, Map<String, List<Path>> fetched) {
     boolean preTraining = a.command().equals("pt");
+    DatasetRegistry registry = DatasetRegistry.read(a.list("custom_dataset_info"));
+    Map<String, ColumnNames> columnsOf = new HashMap<>();
     DataSettings rows =
         new DataSettings(
             preTraining,
-            a.list("dataset"),
-            a.list("val_dataset"),
+            registry.resolve("--dataset", a.list("dataset"), columnsOf),
+            registry.resolve("--val_dataset", a.list("val_dataset"), columnsOf),
             a.number("split_dataset_ratio"),
             a.wholeNumber("data_seed"),
             a.flag("dataset_shuffle"),
@@ -214,7 +218,7 @@ public record TrainingConfig(
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
             a.flag("strict"),
-            reading(a),
+            reading(a).with(columnsOf),
             fetched);
     return new Data(
         rows,
