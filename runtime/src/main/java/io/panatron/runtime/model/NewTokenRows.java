@@ -31,10 +31,7 @@ final class NewTokenRows {
    * @param parallel how ranks share the rows: all draw the same, and each keeps its own
    */
   NewTokenRows(
-      Backend backend,
-      ModelConfig config,
-      WeightInitializer initializer,
-      TensorParallel parallel) {
+      Backend backend, ModelConfig config, WeightInitializer initializer, TensorParallel parallel) {
     this.backend = backend;
     this.config = config;
     this.initializer = initializer;
@@ -65,8 +62,7 @@ final class NewTokenRows {
         values[i] = config.initializerRange() * random.nextGaussian();
       }
       if (row >= first && row < first + parameter.shape().rows()) {
-        Tensor drawn =
-            HostTransfer.upload(backend.device(), scratch, "new row", values, DType.F32);
+        Tensor drawn = HostTransfer.upload(backend.device(), scratch, "new row", values, DType.F32);
         backend.copy(drawn, parameter.value().slice(row - first, 1).reshape(values.length));
         scratch.release(drawn);
       }

@@ -92,8 +92,7 @@ class TensorParallelFamiliesTest {
 
   private void check(RankContext rank, JsonNode fixture) {
     try (LoadedModel model =
-        LoadedModel.open(
-            rank, folder, new LoadedModel.Options(DType.F64, true, 64, 42, true))) {
+        LoadedModel.open(rank, folder, new LoadedModel.Options(DType.F64, true, 64, 42, true))) {
       MicroBatch batch = batch(fixture.get("sequences"));
       double[] logits = logits(rank, model, batch);
       int next = 0;

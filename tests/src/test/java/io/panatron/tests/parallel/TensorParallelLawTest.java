@@ -177,8 +177,7 @@ class TensorParallelLawTest {
         together(exact.gradients()));
   }
 
-  private static void verifyError(
-      String what, double[] several, double[] one, double[] exact) {
+  private static void verifyError(String what, double[] several, double[] one, double[] exact) {
     double alone = norm(difference(one, exact));
     assertThat(norm(difference(several, exact)))
         .as("error of %s; on one rank it is %s of %s", what, alone, norm(exact))
@@ -204,9 +203,7 @@ class TensorParallelLawTest {
   /** What ranks load, or draw where there is nothing to load, is what one rank does. */
   private static void assertSameBits(
       TensorParallelCase.Outcome several, TensorParallelCase.Outcome one) {
-    assertThat(several.loaded())
-        .usingRecursiveComparison()
-        .isEqualTo(one.loaded());
+    assertThat(several.loaded()).usingRecursiveComparison().isEqualTo(one.loaded());
   }
 
   @Property(tries = 15)
