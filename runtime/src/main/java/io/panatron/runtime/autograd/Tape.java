@@ -24,31 +24,52 @@ public final class Tape {
   private final MemoryScope scope;
   private final boolean recording;
   private final boolean rebuilding;
+  private final GradientListener listener;
   private @Nullable Runnable deferred;
   private final List<Tensor> waiting = new ArrayList<>(0);
   private final List<Op> operations = new ArrayList<>();
   private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
 
-  private Tape(Backend backend, MemoryScope scope, boolean recording, boolean rebuilding) {
+  private Tape(
+      Backend backend,
+      MemoryScope scope,
+      boolean recording,
+      boolean rebuilding,
+      GradientListener listener) {
     this.backend = backend;
     this.scope = scope;
     this.recording = recording;
     this.rebuilding = rebuilding;
+    this.listener = listener;
   }
 
   /** A tape that remembers what backward needs. */
   public static Tape recording(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, true, false);
+    return recording(backend, scope, GradientListener.NONE);
+  }
+
+  /**
+   * A tape that remembers what backward needs.
+   *
+   * @param listener hears whenever something was added to a parameter's gradient
+   */
+  public static Tape recording(Backend backend, MemoryScope scope, GradientListener listener) {
+    return new Tape(backend, scope, true, false, listener);
   }
 
   /** A tape that remembers nothing. */
   public static Tape inference(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, false, false);
+    return new Tape(backend, scope, false, false, GradientListener.NONE);
   }
 
-  /** A tape for the second run of a segment. */
-  static Tape rebuilding(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, true, true);
+  /** A tape for the second run of a segment that {@code first} does not remember. */
+  static Tape rebuilding(Tape first) {
+    return new Tape(first.backend(), first.scope, true, true, first.listener);
+  }
+
+  /** Who hears of gradients. */
+  GradientListener listener() {
+    return listener;
   }
 
   /** Who computes; everything computed through it finds what was computed before. */

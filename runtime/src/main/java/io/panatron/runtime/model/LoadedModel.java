@@ -5,11 +5,13 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.ModelWeights;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -124,11 +126,14 @@ public record LoadedModel(
       boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
+    List<FlatLayout.Spec> specs = ModelBuilder.specs(config, parallel);
+    long multiple = FlatLayout.multipleFor(rank.groups().dataContext().size());
     ParameterStore store =
         new ParameterStore(
             backend,
             run,
-            ModelBuilder.specs(config, parallel),
+            new FlatLayout(specs, multiple),
+            specs,
             options.dtype(),
             options.trained() ? options.gradients() : null);
     TransformerModel network =

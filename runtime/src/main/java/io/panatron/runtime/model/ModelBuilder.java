@@ -44,16 +44,16 @@ public final class ModelBuilder {
     return ParameterShard.of(config, parallel).stream().map(ParameterShard::spec).toList();
   }
 
-  /** The parameters of one part of a model, in the same order. */
-  public static List<FlatLayout.Spec> specs(ModelConfig config, StagePart part) {
-    return specs(config, part, TensorParallel.NONE);
+  /** The parameters of some parts of a model, in the same order. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, List<StagePart> parts) {
+    return specs(config, parts, TensorParallel.NONE);
   }
 
-  /** As above, of one rank among those that share the part's matrices. */
+  /** As above, of one rank among those that share the parts' matrices. */
   public static List<FlatLayout.Spec> specs(
-      ModelConfig config, StagePart part, TensorParallel parallel) {
+      ModelConfig config, List<StagePart> parts, TensorParallel parallel) {
     return specs(config, parallel).stream()
-        .filter(spec -> part.holds(spec.name(), config))
+        .filter(spec -> parts.stream().anyMatch(part -> part.holds(spec.name(), config)))
         .toList();
   }
 

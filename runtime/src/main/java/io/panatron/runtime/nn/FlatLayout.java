@@ -35,7 +35,12 @@ public final class FlatLayout {
   }
 
   /** Consecutive elements of a flat buffer. */
-  public record Range(long first, long count) {}
+  public record Range(long first, long count) {
+    /** Behind the last element. */
+    public long end() {
+      return first + count;
+    }
+  }
 
   /**
    * A parameter to be: its name, its shape, whether weight decay applies to it, and who holds it.
@@ -57,6 +62,15 @@ public final class FlatLayout {
 
   /** Lays out parameters of distinct names. */
   public FlatLayout(List<Spec> specs) {
+    this(specs, ALIGNMENT);
+  }
+
+  /**
+   * As above, with a gap at the end.
+   *
+   * @param multiple what {@link #elements} is a multiple of, see {@link #multipleFor}
+   */
+  public FlatLayout(List<Spec> specs, long multiple) {
     List<Spec> ordered = new ArrayList<>(specs);
     ordered.sort(Comparator.comparing((Spec spec) -> !spec.decays()).thenComparing(Spec::sharing));
     long next = 0;
@@ -72,7 +86,22 @@ public final class FlatLayout {
       }
     }
     decayedElements = decayed;
-    elements = next;
+    elements = (next + multiple - 1) / multiple * multiple;
+  }
+
+  /**
+   * What a flat buffer's length must be a multiple of for so many ranks to share it: each has the
+   * same whole number of elements, and parts of it can begin on cache lines.
+   */
+  public static long multipleFor(int ranks) {
+    if (ranks == 1) {
+      return ALIGNMENT;
+    }
+    long multiple = 2 * ALIGNMENT;
+    while (multiple % ranks != 0) {
+      multiple += 2 * ALIGNMENT;
+    }
+    return multiple;
   }
 
   /** Adds a range behind those noted so far, to the last of them where it goes on there. */

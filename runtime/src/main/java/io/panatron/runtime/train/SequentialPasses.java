@@ -8,6 +8,7 @@ import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.Arrays;
@@ -20,6 +21,7 @@ final class SequentialPasses implements Passes {
   private final TransformerModel model;
   private final TokenLoss tokenLoss;
   private final DropoutStreams dropout;
+  private final DataParallel dataParallel;
   private final boolean checkMemory;
   private @Nullable ActivationPeak activationPeak;
 
@@ -28,11 +30,13 @@ final class SequentialPasses implements Passes {
       TransformerModel model,
       TokenLoss tokenLoss,
       DropoutStreams dropout,
+      DataParallel dataParallel,
       boolean checkMemory) {
     this.rank = rank;
     this.model = model;
     this.tokenLoss = tokenLoss;
     this.dropout = dropout;
+    this.dataParallel = dataParallel;
     this.checkMemory = checkMemory;
   }
 
@@ -41,6 +45,7 @@ final class SequentialPasses implements Passes {
     long forwardNanos = 0;
     long backwardNanos = 0;
     for (int index = 0; index < batches.size(); index++) {
+      dataParallel.beginMicroBatch(index == batches.size() - 1);
       Times times = forwardBackward(iteration, index, batches.get(index), loss);
       forwardNanos += times.forwardNanos();
       backwardNanos += times.backwardNanos();
@@ -59,7 +64,7 @@ final class SequentialPasses implements Passes {
     event.begin();
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
-      Tape tape = Tape.recording(backend, scope);
+      Tape tape = Tape.recording(backend, scope, dataParallel.gradientListener());
       DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
       Tensor weights =
           HostTransfer.upload(
