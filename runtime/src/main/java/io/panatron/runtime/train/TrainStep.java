@@ -4,6 +4,7 @@ import io.panatron.kernels.Communicator;
 import io.panatron.kernels.Reduction;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.model.ModelStage;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
@@ -71,6 +72,29 @@ public final class TrainStep {
         tokenLoss);
   }
 
+  /**
+   * A step of one rank of a pipeline.
+   *
+   * @param stages of this rank, in the order of the model
+   * @param group {@code --microbatch_group_size_per_virtual_pipeline_stage}, or null
+   */
+  public static TrainStep pipelined(
+      RankContext rank,
+      List<ModelStage> stages,
+      @Nullable Integer group,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      boolean checkMemory,
+      TokenLoss tokenLoss,
+      DropoutStreams dropout) {
+    return new TrainStep(
+        rank,
+        new PipelinedPasses(rank, stages, group, tokenLoss, dropout, checkMemory),
+        optimizer,
+        perTokenLoss,
+        tokenLoss);
+  }
+
   /** A step that runs its micro-batches as {@code passes} does. */
   TrainStep(
       RankContext rank,
@@ -105,7 +129,9 @@ public final class TrainStep {
       tokens += batch.tokens().length;
     }
     Communicator ranks = rank.groups().dataContext();
-    double lossSum = ranks.allReduce(loss.sum, Reduction.SUM);
+    // The last stage of a pipeline knows the losses, the others have 0.
+    Communicator stages = rank.groups().pipeline();
+    double lossSum = stages.allReduce(ranks.allReduce(loss.sum, Reduction.SUM), Reduction.SUM);
     targets = (long) ranks.allReduce((double) targets, Reduction.SUM);
     tokens = (long) ranks.allReduce((double) tokens, Reduction.SUM);
     long updateStart = System.nanoTime();
@@ -129,7 +155,7 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        loss.channels.sumsOver(ranks));
+        loss.channels.sumsOver(ranks, stages));
   }
 
   private void completeGradients(long iteration) {
