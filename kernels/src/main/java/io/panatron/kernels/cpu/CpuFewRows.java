@@ -38,8 +38,8 @@ final class CpuFewRows {
   }
 
   /**
-   * Whether a product is made here. Those of BF16 and F16 by compiled primitives are not: more tiles
-   * would be more kinds of them.
+   * Whether a product is made here. Those of BF16 and F16 by compiled primitives are not: more
+   * tiles would be more kinds of them.
    */
   boolean takes(Tensor x) {
     boolean inF32 = x.dtype() == DType.F32 || MatmulOperand.needsWidening(x, engine);

@@ -14,11 +14,11 @@ import java.util.Arrays;
  *
  * <p>A piece of work is a run of keys of one sequence, with all heads: keys and values of all heads
  * lie side by side and so are read once, in order. Each piece leaves its greatest scores, the sums
- * of its weights and the weighted sums of its values; these are then joined.
- * Where a sequence is cut depends on its own length alone, and so do its results.
+ * of its weights and the weighted sums of its values; these are then joined. Where a sequence is
+ * cut depends on its own length alone, and so do its results.
  *
- * <p>Keys and values that are not F32, or whose heads do not fill the registers, are first copied run
- * by run, widened and filled with zeros.
+ * <p>Keys and values that are not F32, or whose heads do not fill the registers, are first copied
+ * run by run, widened and filled with zeros.
  *
  * <p>Source: Dao et al., "Flash-Decoding for long-context inference".
  */
@@ -217,8 +217,7 @@ final class CpuSingleQueries {
         for (int b = 0; b < room; b += SingleQueryRows.BLOCK) {
           long one = queries + (long) first * room + b;
           long two = queries + (long) second * room + b;
-          SingleQueryRows.scores(
-              from, head + b, stride, count, memory, one, two, lanes, 0, other);
+          SingleQueryRows.scores(from, head + b, stride, count, memory, one, two, lanes, 0, other);
         }
         SingleQueryRows.fold(lanes, 0, 2 * RUN / SingleQueryRows.GROUP, sums, 0);
         copyScores(sums, 0, scores + (long) first * RUN, count);

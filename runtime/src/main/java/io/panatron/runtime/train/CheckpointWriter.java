@@ -1,18 +1,16 @@
 package io.panatron.runtime.train;
 
-import io.panatron.kernels.Tensor;
 import io.panatron.runtime.checkpoint.AsyncCheckpoints;
 import io.panatron.runtime.checkpoint.CheckpointContents;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.HfModelFolder;
-import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
-import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.WholeState;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -26,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /** Turns the state of a run into checkpoints, before the next step or while it runs. */
 final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of optimizer updates, which bias correction needs. */
-  static final String OPTIMIZER_STEPS = "optimizer_steps";
+  static final String OPTIMIZER_STEPS = TrainerState.OPTIMIZER_STEPS;
 
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";
@@ -39,6 +37,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final RunInputs inputs;
   private final LoadedModel model;
   private final Optimizer optimizer;
+  private final WholeState whole;
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
@@ -49,6 +48,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private @Nullable Path lastFolder;
 
   /**
+   * @param whole the optimizer's state, brought together here
    * @param seed of dropout, which a resumed run goes on with
    */
   CheckpointWriter(
@@ -57,6 +57,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       RunInputs inputs,
       LoadedModel model,
       Optimizer optimizer,
+      WholeState whole,
       WeightTransfer transfer,
       RunReporter reporter,
       String argsJson,
@@ -66,6 +67,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.inputs = inputs;
     this.model = model;
     this.optimizer = optimizer;
+    this.whole = whole;
     this.transfer = transfer;
     this.reporter = reporter;
     this.argsJson = argsJson;
@@ -84,14 +86,23 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   public void save(Progress progress) {
     CheckpointStallEvent stall = new CheckpointStallEvent();
     stall.begin();
+    whole.collect();
     CheckpointContents contents = contents(progress);
     if (background == null) {
-      add(progress, store.save(contents));
+      add(progress, write(contents));
     } else {
       background.save(contents);
       begun.add(progress);
     }
     end(stall, "save", progress.iteration());
+  }
+
+  private Path write(CheckpointContents contents) {
+    try {
+      return store.save(contents);
+    } finally {
+      transfer.endSaving();
+    }
   }
 
   private void add(Progress progress, Path folder) {
@@ -158,44 +169,26 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
-    Tensor values = model.store().values();
+    SavedTensors tensors =
+        SavedTensors.of(transfer, model, optimizer, whole, settings.saveOptimizer());
     HfModelFolder folder =
         new HfModelFolder(
             inputs.files(),
-            WeightTransfer.fileDtype(values.dtype()),
-            transfer.sources(model.store(), values),
+            WeightTransfer.fileDtype(model.store().values().dtype()),
+            tensors.model(),
             settings.maxShardBytes());
-    List<TensorSource> main = new ArrayList<>();
-    List<TensorSource> moments = new ArrayList<>();
-    if (settings.saveOptimizer()) {
-      FlatState narrow = optimizer.narrowParameters();
-      if (narrow != null) {
-        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
-      } else if (optimizer.mainParameters() != values) {
-        main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
-      }
-      new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, state) ->
-              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
-      new TreeMap<>(optimizer.moments())
-          .forEach(
-              (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
-    }
     return new CheckpointContents(
-        progress.iteration(), folder, main, moments, state(progress), argsJson);
+        progress.iteration(),
+        folder,
+        tensors.mainParameters(),
+        tensors.optimizer(),
+        state(progress),
+        argsJson);
   }
 
   /** The newest checkpoint of this run; null before the first. */
   @Nullable Path lastFolder() {
     return lastFolder;
-  }
-
-  /**
-   * Under which name the scales of a state are saved; it has the dtype, since the scales are of use
-   * to that alone.
-   */
-  static String scalesName(FlatState state) {
-    return state.name() + ".scales." + state.values().dtype();
   }
 
   private TrainerState state(Progress progress) {

@@ -58,7 +58,13 @@ record RunInputs(
   private static final List<String> LOSS_SCALING =
       List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
 
-  static RunInputs open(TrainingConfig config, Backend backend, Consumer<String> say) {
+  /**
+   * Opens everything.
+   *
+   * @param dataRanks how many ranks share a global batch
+   */
+  static RunInputs open(
+      TrainingConfig config, Backend backend, int dataRanks, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
@@ -72,6 +78,7 @@ record RunInputs(
     DataPipeline data = null;
     try {
       VocabularyGrowth vocabulary = growth(saved, tokenizer);
+      requireRoom(config.arguments(), saved, tokenizer, vocabulary);
       ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
       ModelArguments.requireAgreement(config.arguments(), model);
       DType dtype = dtype(config.arguments(), model, backend);
@@ -103,7 +110,7 @@ record RunInputs(
               now,
               data,
               rows.requiredMaxLength(),
-              plan(config, data));
+              plan(config, data, dataRanks));
       opened = true;
       return inputs;
     } finally {
@@ -146,6 +153,23 @@ record RunInputs(
         model, tokenizer.vocabularySize(), List.copyOf(tokenizer.addedTokens().ids().values()));
   }
 
+  /** Rows for new tokens come on top of those that the model has, so both cannot be asked for. */
+  private static void requireRoom(
+      ParsedArguments arguments,
+      ModelConfig saved,
+      HfTokenizer tokenizer,
+      VocabularyGrowth vocabulary) {
+    if (vocabulary.rows() > vocabulary.rowsBefore() && arguments.isGiven("padded_vocab_size")) {
+      throw new UserError(
+          "--padded_vocab_size %d has no room for --new_special_tokens, with which the tokenizer knows %d tokens; leave it out, so that the vocabulary grows to %d, or give at least %d"
+              .formatted(
+                  saved.vocabSize(),
+                  tokenizer.vocabularySize(),
+                  vocabulary.rows(),
+                  tokenizer.vocabularySize()));
+    }
+  }
+
   private static void requireVocabulary(HfTokenizer tokenizer, ModelConfig model) {
     if (tokenizer.vocabularySize() > model.vocabSize()) {
       throw new UserError(
@@ -165,14 +189,14 @@ record RunInputs(
     }
   }
 
-  private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
+  private static IterationPlan plan(TrainingConfig config, DataPipeline data, int dataRanks) {
     TrainingConfig.Batches batches = config.batches();
     IterationPlan.Request request =
         new IterationPlan.Request(
             data.training().size(),
             data.validation().size(),
             batches.microBatchSize(),
-            1,
+            dataRanks,
             batches.globalBatchSize(),
             batches.trainIterations(),
             batches.maxEpochs(),
