@@ -14,13 +14,17 @@ public sealed interface Op
         AddPositions,
         AddRmsNorm,
         Attention,
+        CopyToGroup,
         DiscardOutputs,
         Dropout,
         Embedding,
+        GatherTokens,
         Linear,
         LinearCrossEntropy,
         Recompute,
+        ReduceFromGroup,
         ResidualAdd,
+        ScatterTokens,
         SplitHeads,
         Swiglu {
   /**

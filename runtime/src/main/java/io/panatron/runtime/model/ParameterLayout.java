@@ -15,8 +15,9 @@ import java.util.Map;
  * @param name the trainer's name, unique in the model
  * @param parts from the first row to the last, without gaps
  * @param columns of the matrix; 0 for a vector (then a row is one element)
+ * @param split what each of several tensor-parallel ranks has of it
  */
-public record ParameterLayout(String name, List<Part> parts, long columns) {
+public record ParameterLayout(String name, List<Part> parts, long columns, TensorSplit split) {
 
   /**
    * A whole Hugging Face tensor as rows of a parameter.

@@ -64,7 +64,8 @@ public final class Evaluation {
         sum / Math.max(targets, 1), targets, channels.sumsOver(rank.groups().dataContext()));
   }
 
-  private double lossSum(MicroBatch batch, ChannelLosses channels) {
+  private double lossSum(MicroBatch drawn, ChannelLosses channels) {
+    MicroBatch batch = drawn.filledTo(model.tokenMultiple());
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
       Tape tape = Tape.inference(backend, scope);
@@ -72,7 +73,7 @@ public final class Evaluation {
       Tensor losses =
           model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
       double[] values = HostTransfer.download(backend.device(), losses);
-      channels.add(batch, values, tokenLoss);
+      channels.add(drawn, values, tokenLoss);
       double sum = 0;
       for (int t = 0; t < values.length; t++) {
         sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];

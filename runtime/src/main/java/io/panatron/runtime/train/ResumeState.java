@@ -83,7 +83,11 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     WeightTransfer saved =
         inputs.vocabulary().isNone()
             ? transfer
-            : new WeightTransfer(rank.backend(), ModelConfig.read(checkpoint.folder()));
+            : new WeightTransfer(
+                rank.backend(),
+                ModelConfig.read(checkpoint.folder()),
+                model.parallel(),
+                rank.memory());
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
     restoration.loadMainParameters(config.checkMemory());
     if (resume.finetune()) {
@@ -232,7 +236,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     }
 
     private void load(Map<String, SafetensorsTensor> tensors, String prefix, FlatState state) {
-      transfer.load(tensors, prefix, state, tensors.get(CheckpointWriter.scalesName(state)));
+      transfer.load(tensors, prefix, state, tensors.get(SavedTensors.scalesName(state)));
     }
   }
 }

@@ -4,8 +4,10 @@ import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.parallel.topology.ParallelSizes;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -75,11 +77,17 @@ final class RunHeader {
     TrainingConfig.Checkpoints saving = config.checkpoints();
     boolean inBackground = saving.asyncSave() != null;
     saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);
-    say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
-    MemoryPlan plan = MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer());
+    ParallelSizes sizes = rank.sizes();
+    say.accept("Parallel layout   " + describe(sizes));
+    TensorParallel parallel = planned(sizes);
+    MemoryPlan plan =
+        MemoryPlan.of(ModelBuilder.specs(model, parallel), inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
-            Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));
+            Locale.ROOT,
+            "Memory plan       %.1f MiB for the whole run%s:",
+            plan.bytes() / MIB,
+            ofEachRank(sizes)));
     plan.summary().forEach(line -> say.accept("  " + line));
     if (inBackground) {
       say.accept(
@@ -88,34 +96,37 @@ final class RunHeader {
               "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
               plan.savedBytes(saving.saveOptimizer()) / MIB));
     }
-    printActivations(say, config, inputs);
+    printActivations(say, config, inputs, sizes);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
   }
 
   private static void printActivations(
-      Consumer<String> say, TrainingConfig config, RunInputs inputs) {
+      Consumer<String> say, TrainingConfig config, RunInputs inputs, ParallelSizes sizes) {
     int sequences = config.batches().microBatchSize();
     int[] starts = ActivationPlan.equalSequences(sequences, inputs.positions());
     RecomputePlan recompute = inputs.recompute();
     say.accept(
         String.format(
             Locale.ROOT,
-            "Activations       %s for a micro-batch of %d x %,d tokens, %s",
-            planned(inputs, recompute, starts),
+            "Activations       %s%s for a micro-batch of %d x %,d tokens, %s",
+            planned(inputs, recompute, planned(sizes), starts),
+            ofEachRank(sizes),
             sequences,
             inputs.positions(),
             recompute.describe()));
     if (!recompute.equals(RecomputePlan.NONE)) {
       say.accept(
           "                  %s without recomputation"
-              .formatted(planned(inputs, RecomputePlan.NONE, starts)));
+              .formatted(planned(inputs, RecomputePlan.NONE, planned(sizes), starts)));
     }
   }
 
-  private static String planned(RunInputs inputs, RecomputePlan recompute, int[] starts) {
-    ActivationPlan plan = ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts);
+  private static String planned(
+      RunInputs inputs, RecomputePlan recompute, TensorParallel parallel, int[] starts) {
+    ActivationPlan plan =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, parallel, starts);
     return String.format(
         Locale.ROOT,
         "at most %.1f MiB (%.1f MiB kept for backward)",
@@ -123,15 +134,41 @@ final class RunHeader {
         plan.keptBytes() / MIB);
   }
 
+  private static String describe(ParallelSizes sizes) {
+    return String.format(
+        Locale.ROOT,
+        "%d %s: tensor %d%s, context %d, data %d, pipeline %d",
+        sizes.world(),
+        sizes.world() == 1 ? "rank" : "ranks",
+        sizes.tensor(),
+        sizes.sequenceParallel() ? " with sequence parallelism" : "",
+        sizes.context(),
+        sizes.data(),
+        sizes.pipeline());
+  }
+
+  /** The first rank's part; the others differ by a row of the vocabulary at most. */
+  private static TensorParallel planned(ParallelSizes sizes) {
+    return TensorParallel.planned(0, sizes.tensor(), sizes.sequenceParallel());
+  }
+
+  private static String ofEachRank(ParallelSizes sizes) {
+    return sizes.world() == 1 ? "" : " of each rank";
+  }
+
   /** Says what the plan of activations was worth. */
   static void printActivationPeak(
-      Consumer<String> say, RunInputs inputs, Passes.@Nullable ActivationPeak peak) {
+      Consumer<String> say,
+      RunInputs inputs,
+      ParallelSizes sizes,
+      Passes.@Nullable ActivationPeak peak) {
     if (peak == null) {
       return;
     }
     int[] starts = peak.sequenceStarts();
     ActivationPlan plan =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
+        ActivationPlan.of(
+            inputs.model(), inputs.dtype(), inputs.recompute(), planned(sizes), starts);
     say.accept(
         String.format(
             Locale.ROOT,
