@@ -132,12 +132,12 @@ final class RareFormats {
     return new ChatFormat.Builder(name);
   }
 
-  /** With a system prompt there is no begin token, and its end lacks a letter: as in Megatron-SWIFT. */
+  /**
+   * With a system prompt there is no begin token, and its end lacks a letter: as in Megatron-SWIFT.
+   */
   private static ChatFormat.Builder cohere(String name) {
     return format(name)
-        .prefix(
-            "<BOS_TOKEN>",
-            COHERE_TURN + "<|SYSTEM_TOKEN|>{{SYSTEM}}<|END_OF_TURN_TOKEN|")
+        .prefix("<BOS_TOKEN>", COHERE_TURN + "<|SYSTEM_TOKEN|>{{SYSTEM}}<|END_OF_TURN_TOKEN|")
         .prompt(
             COHERE_TURN
                 + "<|USER_TOKEN|>{{QUERY}}"
