@@ -62,8 +62,7 @@ public final class WholeState {
       optimizer.samples().collect(backend, optimizer.mainParameters(), mainParameters);
     }
     new TreeMap<>(optimizer.moments())
-        .forEach((name, moment) ->
-            optimizer.samples().collect(backend, moment, moments.get(name)));
+        .forEach((name, moment) -> optimizer.samples().collect(backend, moment, moments.get(name)));
   }
 
   /** Whether this rank has it all after {@link #collect}. */

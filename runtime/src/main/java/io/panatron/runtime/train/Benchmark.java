@@ -88,7 +88,8 @@ public record Benchmark(
       long firstStep = 0;
       for (int i = 0; i < warmup + steps; i++) {
         long start = System.nanoTime();
-        step.run(i + 1, ownBatch(random, loaded.config().vocabSize(), rank.coordinates().data()), 1e-4);
+        step.run(
+            i + 1, ownBatch(random, loaded.config().vocabSize(), rank.coordinates().data()), 1e-4);
         long end = System.nanoTime();
         if (i == 0) {
           firstStep = end;

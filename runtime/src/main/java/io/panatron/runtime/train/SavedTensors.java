@@ -46,8 +46,9 @@ record SavedTensors(
         main.addAll(transfer.sources(model.store(), state.mainParameters()));
       }
       new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, state) ->
-              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
+          .forEach((name, narrowState) ->
+              moments.addAll(
+                  transfer.sources(narrowState, name + ".", scalesName(narrowState))));
       new TreeMap<>(state.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
