@@ -190,14 +190,13 @@ final class BenchCommand implements Callable<Integer> {
 
   private ParallelSizes sizes() {
     if (tensorParallelSize < 1 || (ranks != null && ranks < 1)) {
-      throw new UserError(
-          "--tensor_model_parallel_size and --nproc_per_node must be at least 1.");
+      throw new UserError("--tensor_model_parallel_size and --nproc_per_node must be at least 1.");
     }
     ParallelSizes sizes =
         ParallelSizes.ofWorld(ranks == null ? tensorParallelSize : ranks)
-        .tensor(tensorParallelSize)
-        .sequenceParallel(sequenceParallel)
-        .build();
+            .tensor(tensorParallelSize)
+            .sequenceParallel(sequenceParallel)
+            .build();
     if (accumulation % sizes.data() != 0) {
       throw new UserError(
           "--accum %d micro-batches do not divide among %d data-parallel ranks; change one of them."

@@ -60,8 +60,7 @@ final class LocalTraining implements TrainingRun {
         sizes,
         device,
         threads,
-        new Network.Settings(
-            ParallelArguments.timeout(arguments), arguments.flag("check_comm")),
+        new Network.Settings(ParallelArguments.timeout(arguments), arguments.flag("check_comm")),
         rank -> {
           TrainingSession session =
               new TrainingSession(config, rank, out, stop, System.getenv(), shared);

@@ -47,8 +47,7 @@ record SavedTensors(
       }
       new TreeMap<>(optimizer.narrowMoments())
           .forEach((name, narrowState) ->
-              moments.addAll(
-                  transfer.sources(narrowState, name + ".", scalesName(narrowState))));
+              moments.addAll(transfer.sources(narrowState, name + ".", scalesName(narrowState))));
       new TreeMap<>(state.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));

@@ -20,8 +20,7 @@ class ParallelArgumentsTest {
     List<String> all = new ArrayList<>(List.of(namesAndValues));
     all.addAll(List.of("model", "m", "dataset", "d", "train_iters", "1"));
     for (int i = 0; i < all.size(); i += 2) {
-      given.add(
-          new GivenValue(all.get(i), List.of(all.get(i + 1)), Provenance.COMMAND_LINE));
+      given.add(new GivenValue(all.get(i), List.of(all.get(i + 1)), Provenance.COMMAND_LINE));
     }
     return ParameterTable.load().forCommand("sft").parse(given);
   }
@@ -51,7 +50,7 @@ class ParallelArgumentsTest {
 
   @Test
   void theTimeoutIsThatOfEitherParameter() {
-    assertThat(ParallelArguments.timeout(arguments())).isEqualTo(Duration.ofMinutes(300_000));
+    assertThat(ParallelArguments.timeout(arguments())).isEqualTo(Duration.ofHours(5_000));
     assertThat(ParallelArguments.timeout(arguments("ddp_timeout", "90")))
         .isEqualTo(Duration.ofSeconds(90));
     assertThat(ParallelArguments.timeout(arguments("distributed_timeout_minutes", "2")))

@@ -47,7 +47,8 @@ class DataParallelRunTest {
   @ParameterizedTest
   @ValueSource(strings = {"float32", "bfloat16"})
   void stateBroughtTogetherIsThatOfAnOptimizerThatWasNeverShared(String dtype) {
-    TrainingCall distributed = shared("distributed").with("torch_dtype", dtype).with("clip_grad", 0);
+    TrainingCall distributed =
+        shared("distributed").with("torch_dtype", dtype).with("clip_grad", 0);
     TrainingCall replicated =
         distributed
             .with("save", folder.resolve("replicated"))
@@ -84,11 +85,11 @@ class DataParallelRunTest {
   void dataAndTensorParallelismGoTogether() {
     TrainingCall one = into("one");
     TrainingCall four = shared("four").with("nproc_per_node", 4).with("threads", 4);
-    TrainingCall both =
-        four.with("tensor_model_parallel_size", 2).with("sequence_parallel", true);
+    TrainingCall both = four.with("tensor_model_parallel_size", 2).with("sequence_parallel", true);
     trained(one);
     InProcess.Result result = trained(both);
-    assertThat(result.out()).contains("4 ranks: tensor 2 with sequence parallelism, context 1, data 2");
+    assertThat(result.out())
+        .contains("4 ranks: tensor 2 with sequence parallelism, context 1, data 2");
     assertSameLosses(RunFiles.log(both.save()), RunFiles.log(one.save()));
   }
 
