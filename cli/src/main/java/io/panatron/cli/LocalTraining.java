@@ -19,7 +19,7 @@ final class LocalTraining implements TrainingRun {
   @Override
   public int run(ParsedArguments given, PrintWriter out) {
     ParsedArguments arguments = ParallelArguments.withEnvironment(given, System.getenv());
-    TrainingConfig config = TrainingConfig.of(arguments);
+    TrainingConfig config = TrainingConfig.of(arguments, HubChoice.fetched(arguments, out));
     StopRequest stop = new StopRequest();
     stop.listenToSignals();
     try {

@@ -11,14 +11,14 @@ import org.jspecify.annotations.Nullable;
  * models.
  */
 final class ChatFormats {
-  private static final String HELPFUL = "You are a helpful assistant.";
+  static final String HELPFUL = "You are a helpful assistant.";
   private static final String HEADER = "<|start_header_id|>%s<|end_header_id|>\n\n";
 
   private ChatFormats() {}
 
   /** All formats, in the order in which help lists them. */
   static List<ChatFormat> all() {
-    return Stream.of(general(), qwen(), llama(), mistral(), deepseek(), others())
+    return Stream.of(general(), qwen(), llama(), mistral(), deepseek(), others(), RareFormats.all())
         .flatMap(List::stream)
         .toList();
   }
@@ -85,7 +85,7 @@ final class ChatFormats {
         format("dummy").begins().build());
   }
 
-  private static ChatFormat.Builder qwen(String name) {
+  static ChatFormat.Builder qwen(String name) {
     return chatMl(name).stops("<|endoftext|>").agent("hermes");
   }
 

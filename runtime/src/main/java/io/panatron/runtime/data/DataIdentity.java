@@ -46,6 +46,11 @@ final class DataIdentity {
     add(made.stamp().sha256());
   }
 
+  /** Adds what columns of the next data set mean. */
+  void add(ColumnNames columns) {
+    add(columns.toString());
+  }
+
   /** Ends a data set of so many drawn rows, -1 for all. */
   void end(long count) {
     add("#" + count);

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param preTraining rows are text ({@code pt}) rather than conversations ({@code sft})
  * @param system the system prompt itself; null for none
  * @param maxLength token limit of a sample; null for none
+ * @param fetched the files of data sets that are not here under their names, by these names
  */
 public record DataSettings(
     boolean preTraining,
@@ -28,8 +30,10 @@ public record DataSettings(
     Truncation truncation,
     LossScale lossScale,
     boolean strict,
-    Reading reading) {
+    Reading reading,
+    Map<String, List<Path>> fetched) {
   public DataSettings {
+    fetched = Map.copyOf(fetched);
     dataset = List.copyOf(dataset);
     valDataset = List.copyOf(valDataset);
     if (dataset.isEmpty() && reading.tokens().training().isEmpty()) {
@@ -61,6 +65,38 @@ public record DataSettings(
     }
   }
 
+  /** Settings of data that are files and folders here. */
+  public DataSettings(
+      boolean preTraining,
+      List<String> dataset,
+      List<String> valDataset,
+      double splitDatasetRatio,
+      long dataSeed,
+      boolean datasetShuffle,
+      boolean valDatasetShuffle,
+      @Nullable String system,
+      @Nullable Integer maxLength,
+      Truncation truncation,
+      LossScale lossScale,
+      boolean strict,
+      Reading reading) {
+    this(
+        preTraining,
+        dataset,
+        valDataset,
+        splitDatasetRatio,
+        dataSeed,
+        datasetShuffle,
+        valDatasetShuffle,
+        system,
+        maxLength,
+        truncation,
+        lossScale,
+        strict,
+        reading,
+        Map.of());
+  }
+
   /** The same settings with another token limit. */
   public DataSettings withMaxLength(int limit) {
     return new DataSettings(
@@ -76,7 +112,8 @@ public record DataSettings(
         truncation,
         lossScale,
         strict,
-        reading);
+        reading,
+        fetched);
   }
 
   /**

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Megatron-SWIFT's custom data sets.
  */
 final class RowParser {
-  /** The channel of rows that name none. */
+  /** The channel of rows that name none, or an empty one. */
   static final String NO_CHANNEL = "None";
 
   private static final String WITH_CHANNELS = ", channels";
@@ -47,9 +47,14 @@ final class RowParser {
     this.channels = channels;
   }
 
+  /** The same for data whose columns mean something else. */
+  RowParser with(ColumnNames columns) {
+    return columns.equals(names) ? this : new RowParser(preTraining, system, columns, channels);
+  }
+
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 3, pre-training "
+    return "rows 4, pre-training "
         + preTraining
         + ", system "
         + system
@@ -117,9 +122,11 @@ final class RowParser {
       throw new BadRow(
           BadRow.Kind.CONTENT, "has a column '" + column.name() + "' that is not a name");
     }
-    return column.value().isTextual()
-        ? MessageList.text(column.value(), in(column))
-        : column.value().asText();
+    String name =
+        column.value().isTextual()
+            ? MessageList.text(column.value(), in(column))
+            : column.value().asText();
+    return name.isBlank() ? NO_CHANNEL : name;
   }
 
   private String example() {

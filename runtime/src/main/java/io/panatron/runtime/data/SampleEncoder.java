@@ -1,6 +1,5 @@
 package io.panatron.runtime.data;
 
-import io.panatron.runtime.UserError;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayList;
@@ -31,7 +30,7 @@ public final class SampleEncoder {
     this.tokenizer = tokenizer;
     this.template = template;
     this.lossScale = lossScale;
-    this.beginToken = plainBegin && tokenizer.addsBosToken() ? begin(tokenizer) : null;
+    this.beginToken = plainBegin && !tokenizer.beginText().isEmpty() ? tokenizer.beginText() : null;
     this.identity =
         hash(
             "samples 1",
@@ -39,18 +38,6 @@ public final class SampleEncoder {
             template.identity(),
             String.valueOf(lossScale),
             String.valueOf(beginToken));
-  }
-
-  private static String begin(HfTokenizer tokenizer) {
-    String text = tokenizer.specialTokens().get("bos_token");
-    if (text == null || tokenizer.bosId().isEmpty()) {
-      throw new UserError(
-          "the tokenizer in "
-              + tokenizer.folder()
-              + " has add_bos_token but names no bos_token of its vocabulary; set bos_token in"
-              + " tokenizer_config.json");
-    }
-    return text;
   }
 
   /** Everything that decides what a conversation becomes, as a hash. */

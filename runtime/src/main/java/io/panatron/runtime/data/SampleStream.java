@@ -5,7 +5,10 @@ import io.panatron.runtime.data.source.BadRow;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,7 +23,7 @@ public final class SampleStream implements AutoCloseable {
   private final DataSettings settings;
   private final Streaming streaming;
   private final List<DatasetPath> paths;
-  private final RowParser parser;
+  private final Map<String, RowParser> parsers = new HashMap<>();
   private final SampleEncoder encoder;
   private final DroppedRows dropped;
   private final int limit;
@@ -43,7 +46,9 @@ public final class SampleStream implements AutoCloseable {
     this.settings = settings;
     this.streaming = streaming;
     this.paths = paths;
-    this.parser = parser;
+    for (DatasetPath path : paths) {
+      parsers.put(path.given(), parser.with(settings.reading().columnsOf(path.given())));
+    }
     this.encoder = encoder;
     this.dropped = dropped;
     this.limit = settings.maxLength() == null ? Integer.MAX_VALUE : settings.maxLength();
@@ -117,7 +122,8 @@ public final class SampleStream implements AutoCloseable {
   private void take(StreamedRows.Located located) {
     EncodedSample whole;
     try {
-      Row row = parser.parse(located.row().columns());
+      Row row =
+          Objects.requireNonNull(parsers.get(located.dataset())).parse(located.row().columns());
       whole = canSpare(row) ? new EncodedSample(new int[0], new float[0]) : encoder.encode(row);
     } catch (BadRow e) {
       drop(located, e);

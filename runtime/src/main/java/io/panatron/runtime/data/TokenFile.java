@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
-import io.panatron.runtime.data.source.RawRow;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -190,8 +189,13 @@ final class TokenFile implements SampleFile {
   }
 
   @Override
-  public String location(int row) {
-    return description.source() + ":" + RawRow.place(bytes.get(LONG, entry(row) + 8));
+  public Path source() {
+    return Path.of(description.source());
+  }
+
+  @Override
+  public long number(int row) {
+    return bytes.get(LONG, entry(row) + 8);
   }
 
   /** The record of a row, once its checksum has been seen to be right. */

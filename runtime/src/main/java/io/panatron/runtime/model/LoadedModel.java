@@ -106,10 +106,11 @@ public record LoadedModel(
           initializer.initialize(model.store, parallel, scratch);
         } else {
           // The saved shapes: rows of new tokens come after those of the files.
-          new WeightTransfer(backend, saved, parallel, rank.memory())
+          new WeightTransfer(backend, saved, config, parallel, rank.memory())
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
           if (growth != null) {
-            new NewTokenRows(backend, config, initializer).initialize(model.store, growth, scratch);
+            new NewTokenRows(backend, config, initializer, parallel)
+                .initialize(model.store, growth, scratch);
           }
         }
       }

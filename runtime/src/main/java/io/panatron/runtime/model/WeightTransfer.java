@@ -54,8 +54,23 @@ public final class WeightTransfer {
    */
   public WeightTransfer(
       Backend backend, ModelConfig config, TensorParallel parallel, MemoryPool memory) {
+    this(backend, config, config, parallel, memory);
+  }
+
+  /**
+   * As above, for files of a model with fewer rows of the vocabulary.
+   *
+   * @param saved the model of the files
+   * @param config the model of the run, whose rows the ranks share
+   */
+  public WeightTransfer(
+      Backend backend,
+      ModelConfig saved,
+      ModelConfig config,
+      TensorParallel parallel,
+      MemoryPool memory) {
     this.backend = backend;
-    this.layouts = ParameterLayout.of(config);
+    this.layouts = ParameterLayout.of(saved);
     boolean shares = parallel.size() > 1;
     this.held = shares ? ParameterShard.of(config, parallel) : List.of();
     this.shards = shares ? new ShardTransfer(backend, parallel, memory) : null;

@@ -1,7 +1,6 @@
 package io.panatron.runtime.parallel;
 
 import io.panatron.kernels.Backend;
-import io.panatron.kernels.Communicator;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.SingleRankCommunicator;
 import io.panatron.runtime.parallel.topology.ParallelAxis;
@@ -26,12 +25,19 @@ public record RankContext(
     MemoryPool memory)
     implements AutoCloseable {
   public RankContext {
-    Communicator world = groups.world();
-    if (sizes.world() != world.size() || !coordinates.equals(Coordinates.of(sizes, world.rank()))) {
+    int rank = groups.world().rank();
+    if (sizes.world() != groups.world().size()
+        || !coordinates.equals(Coordinates.of(sizes, rank))) {
       throw new IllegalArgumentException(
           "rank %d of %d does not stand at %s of %s"
-              .formatted(world.rank(), world.size(), coordinates, sizes));
+              .formatted(rank, groups.world().size(), coordinates, sizes));
     }
+  }
+
+  /** A rank of a world in the default order, without expert parallelism. */
+  public RankContext(
+      Coordinates coordinates, RankGroups groups, Backend backend, MemoryPool memory) {
+    this(coordinates.sizes(), coordinates, groups, backend, memory);
   }
 
   /**
@@ -52,6 +58,14 @@ public record RankContext(
           Axis.of(grid, rank, ParallelAxis.CONTEXT),
           Axis.of(grid, rank, ParallelAxis.DATA),
           Axis.of(grid, rank, ParallelAxis.PIPELINE));
+    }
+
+    private ParallelSizes sizes() {
+      return ParallelSizes.ofWorld(worldSize())
+          .tensor(tensor.size())
+          .context(context.size())
+          .pipeline(pipeline.size())
+          .build();
     }
 
     public int worldSize() {

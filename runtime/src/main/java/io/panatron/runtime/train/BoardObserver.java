@@ -94,8 +94,8 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
   private static void addChannels(
       Map<String, Double> values, String kind, Map<String, ChannelLoss> channels) {
     // A slash in a tag would open a further group.
-    channels.forEach(
-        (name, loss) -> values.put(kind + "loss_" + name.replace('/', '_'), loss.mean()));
+    channels.forEach((name, loss) ->
+        values.put(kind + "loss_" + ChannelLosses.key(name).replace('/', '_'), loss.mean()));
   }
 
   private void addMemory(Map<String, Double> values) {

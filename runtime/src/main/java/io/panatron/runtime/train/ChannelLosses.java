@@ -12,13 +12,24 @@ import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 /**
  * Adds up losses by channel: {@code --enable_channel_loss}. A channel whose samples have no target
  * token does not appear.
  */
 final class ChannelLosses {
+  /** What comes before a name that would make the key of the loss scale, {@code loss_scale}. */
+  private static final String CHANNEL = "channel_";
+
+  private static final Pattern SCALE = Pattern.compile("(" + CHANNEL + ")*scale");
+
   private final SortedMap<String, ChannelLoss> sums = new TreeMap<>();
+
+  /** What follows {@code loss_} in the key of a channel's loss; another for each channel. */
+  static String key(String channel) {
+    return SCALE.matcher(channel).matches() ? CHANNEL + channel : channel;
+  }
 
   /**
    * Adds a micro-batch.

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /** Turns the state of a run into checkpoints, before the next step or while it runs. */
 final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of optimizer updates, which bias correction needs. */
-  static final String OPTIMIZER_STEPS = "optimizer_steps";
+  static final String OPTIMIZER_STEPS = TrainerState.OPTIMIZER_STEPS;
 
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";

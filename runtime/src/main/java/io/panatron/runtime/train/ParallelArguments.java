@@ -101,7 +101,6 @@ public final class ParallelArguments {
     String ranks = "--tensor_model_parallel_size above 1";
     refuse(a.flag("async_save"), "--async_save true", ranks);
     refuse(a.flag("streaming"), "--streaming true", ranks);
-    refuse(!a.list("new_special_tokens").isEmpty(), "--new_special_tokens", ranks);
     refuse(a.flag("log_params_norm"), "--log_params_norm true", ranks);
     for (String name : List.of("main_params_dtype", "exp_avg_dtype", "exp_avg_sq_dtype")) {
       boolean scaled = SCALED.contains(a.text(name));

@@ -86,6 +86,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             : new WeightTransfer(
                 rank.backend(),
                 ModelConfig.read(checkpoint.folder()),
+                inputs.model(),
                 model.parallel(),
                 rank.memory());
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
@@ -95,7 +96,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       return fresh(config);
     }
     TrainerState state = checkpoint.trainerState();
-    if (resume.loadOptimizer()) {
+    if (resume.loadOptimizer() && !restoration.isFresh(state)) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
       if (optimizer.lossScaler() instanceof DynamicLossScale dynamic
@@ -193,6 +194,16 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
         load(exact, "", main, scratch);
         optimizer.publishMainParameters();
+      }
+    }
+
+    /** An export begins where no optimizer has done anything yet, and saves no state of one. */
+    boolean isFresh(TrainerState state) {
+      if (!state.hasFreshOptimizer()) {
+        return false;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        return checkpoint.openOptimizer(arena) == null;
       }
     }
 

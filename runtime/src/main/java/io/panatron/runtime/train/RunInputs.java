@@ -78,6 +78,7 @@ record RunInputs(
     DataPipeline data = null;
     try {
       VocabularyGrowth vocabulary = growth(saved, tokenizer);
+      requireRoom(config.arguments(), saved, tokenizer, vocabulary);
       ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
       ModelArguments.requireAgreement(config.arguments(), model);
       DType dtype = dtype(config.arguments(), model, backend);
@@ -150,6 +151,23 @@ record RunInputs(
   private static VocabularyGrowth growth(ModelConfig model, HfTokenizer tokenizer) {
     return VocabularyGrowth.of(
         model, tokenizer.vocabularySize(), List.copyOf(tokenizer.addedTokens().ids().values()));
+  }
+
+  /** Rows for new tokens come on top of those that the model has, so both cannot be asked for. */
+  private static void requireRoom(
+      ParsedArguments arguments,
+      ModelConfig saved,
+      HfTokenizer tokenizer,
+      VocabularyGrowth vocabulary) {
+    if (vocabulary.rows() > vocabulary.rowsBefore() && arguments.isGiven("padded_vocab_size")) {
+      throw new UserError(
+          "--padded_vocab_size %d has no room for --new_special_tokens, with which the tokenizer knows %d tokens; leave it out, so that the vocabulary grows to %d, or give at least %d"
+              .formatted(
+                  saved.vocabSize(),
+                  tokenizer.vocabularySize(),
+                  vocabulary.rows(),
+                  tokenizer.vocabularySize()));
+    }
   }
 
   private static void requireVocabulary(HfTokenizer tokenizer, ModelConfig model) {

@@ -175,7 +175,7 @@ final class RunReporter implements TrainingObserver {
 
   private static void addChannels(
       Map<String, Object> row, String key, Map<String, ChannelLoss> channels) {
-    channels.forEach((name, loss) -> row.put(key + name, loss.mean()));
+    channels.forEach((name, loss) -> row.put(key + ChannelLosses.key(name), loss.mean()));
   }
 
   @Override

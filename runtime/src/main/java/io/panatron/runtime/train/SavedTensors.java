@@ -46,8 +46,8 @@ record SavedTensors(
         main.addAll(transfer.sources(model.store(), state.mainParameters()));
       }
       new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, narrowState) ->
-              moments.addAll(transfer.sources(narrowState, name + ".", scalesName(narrowState))));
+          .forEach((name, moment) ->
+              moments.addAll(transfer.sources(moment, name + ".", scalesName(moment))));
       new TreeMap<>(state.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));

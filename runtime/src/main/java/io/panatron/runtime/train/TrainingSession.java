@@ -14,6 +14,7 @@ import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.ResumedLog;
 import io.panatron.runtime.observe.RunLog;
 import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
@@ -34,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  * it is about to do, trains, and leaves the run folder.
  */
 public final class TrainingSession {
+  private static final String LOG = "logging.jsonl";
+
   private final TrainingConfig config;
   private final RankContext rank;
   private final PrintWriter out;
@@ -110,8 +113,11 @@ public final class TrainingSession {
         Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
         say("Run folder        " + folder);
         Progress start = resumed.progress();
+        if (sharesFolder() && start.iteration() > 0) {
+          ResumedLog.cut(folder.resolve(LOG), start.iteration());
+        }
         try (CheckpointStore store = CheckpointStore.open(folder, saves.retention());
-            RunLog log = new RunLog(folder.resolve("logging.jsonl"));
+            RunLog log = new RunLog(folder.resolve(LOG));
             ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
             Watching watching =
@@ -187,6 +193,8 @@ public final class TrainingSession {
       }
       // What the main rank opened stays open until nobody reads it any more.
       rank.groups().world().barrier();
+    } catch (NonFiniteLossException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     }
   }
 
@@ -245,14 +253,23 @@ public final class TrainingSession {
    * clearing may give a checkpoint its name back, which must not happen once it has been found.
    */
   private void recoverSharedFolder() {
+    if (sharesFolder()) {
+      CheckpointStore.open(config.checkpoints().save(), Retention.ALL).close();
+    }
+  }
+
+  /** Whether the run goes on in the folder that it loads from. */
+  private boolean sharesFolder() {
     TrainingConfig.Checkpoints saving = config.checkpoints();
     TrainingConfig.Resume resume = config.resume();
-    if (resume != null && !saving.addVersion() && Files.isDirectory(resume.load())) {
-      Path load = resume.load().toAbsolutePath().normalize();
-      if (load.equals(saving.save().toAbsolutePath().normalize())) {
-        CheckpointStore.open(load, Retention.ALL).close();
-      }
-    }
+    return resume != null
+        && !saving.addVersion()
+        && Files.isDirectory(resume.load())
+        && resume
+            .load()
+            .toAbsolutePath()
+            .normalize()
+            .equals(saving.save().toAbsolutePath().normalize());
   }
 
   /** A run that starts over would write its own iterations over the checkpoint it came from. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.panatron.cli.InProcess;
 import io.panatron.runtime.checkpoint.SafetensorsFile;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Map;
@@ -43,6 +44,23 @@ class TensorParallelRunTest {
     RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
   }
 
+  @Test
+  void narrowStateOfTheOptimizerIsRestoredToTheBit() {
+    TrainingCall whole =
+        shared("whole")
+            .with("torch_dtype", "bfloat16")
+            .with("use_precision_aware_optimizer", true)
+            .with("main_grads_dtype", "bf16")
+            .with("exp_avg_dtype", "bf16")
+            .with("save_interval", 4);
+    trained(whole);
+    TrainingCall rest =
+        whole.with("save", folder.resolve("rest")).with("load", checkpoint(whole, 4));
+    trained(rest);
+    assertThat(RunFiles.log(rest.save())).isEqualTo(RunFiles.logFrom(whole.save(), 5)).hasSize(4);
+    RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
+  }
+
   /** The state does not say on how many ranks it was made. */
   @Test
   void aRunGoesOnOnAnotherNumberOfRanks() {
@@ -62,9 +80,21 @@ class TensorParallelRunTest {
     assertSameLosses(RunFiles.log(onOne.save()), RunFiles.logFrom(one.save(), 5));
   }
 
+  @Test
+  void aWeightThatIsNotFiniteEndsTheRunInOneSentence() throws IOException {
+    Path model = Fixture.copyModel(folder.resolve("model"));
+    WeightFile.setFloat(
+        model.resolve("model.safetensors"), "model.layers.1.mlp.down_proj.weight", 0, Float.NaN);
+    InProcess.Result result = shared("out").with("model", model).run();
+    assertThat(result.status()).isNotZero();
+    assertThat(result.err()).contains("iteration 1, rank ", "loss of token").hasLineCount(1);
+    assertThat(folder.resolve("out/checkpoint-1")).doesNotExist();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "async_save, true, --async_save true is not supported yet together with",
+    "log_params_norm, true, --log_params_norm true is not supported yet together with",
     "streaming, true, --streaming true is not supported yet together with",
     "tensor_model_parallel_size, 3, key-value heads (num_query_groups)",
     "tensor_model_parallel_size, 0, --tensor_model_parallel_size"

@@ -17,6 +17,7 @@ import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.SlidingWindow;
+import io.panatron.runtime.model.VocabularyGrowth;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.MlpActivation;
@@ -131,6 +132,7 @@ record TensorParallelCase(
   /**
    * What training came to.
    *
+   * @param loaded weights before training, by Hugging Face name
    * @param losses of all tokens of the first batch before training, by evaluation
    * @param logits of all tokens of the first batch before training
    * @param steps loss and gradient norm of each step
@@ -138,6 +140,7 @@ record TensorParallelCase(
    * @param weights after the last step, by Hugging Face name
    */
   record Outcome(
+      TreeMap<String, double[]> loaded,
       double[] losses,
       double[] logits,
       List<double[]> steps,
@@ -160,6 +163,9 @@ record TensorParallelCase(
           }
         }
       }
+      // A row that the model has but leaves empty, as for tokens to come.
+      Tensor table = model.store().parameter("model.embed_tokens.weight").value();
+      rank.backend().fill(table.slice(config.vocabSize() - 1, 1), 0);
       WeightTransfer transfer = new WeightTransfer(rank.backend(), config);
       write(transfer.sources(model.store(), model.store().values()), folder, "model");
     }
@@ -192,6 +198,33 @@ record TensorParallelCase(
     return devices.run(sizes, rank -> run(rank, folder)).getFirst();
   }
 
+  /** The weights that a folder gives a model with more tokens, by Hugging Face name. */
+  TreeMap<String, double[]> grown(Path folder, ParallelSizes sizes, VocabularyGrowth growth)
+      throws IOException {
+    if (sizes.world() == 1) {
+      try (RankContext rank = single()) {
+        return grown(rank, folder, growth);
+      }
+    }
+    return devices.run(sizes, rank -> grown(rank, folder, growth)).getFirst();
+  }
+
+  private TreeMap<String, double[]> grown(RankContext rank, Path folder, VocabularyGrowth growth)
+      throws IOException {
+    try (LoadedModel model =
+        LoadedModel.open(
+            rank,
+            folder,
+            config,
+            "the test",
+            new LoadedModel.Options(dtype, false, POSITIONS, seed, true),
+            growth)) {
+      WeightTransfer transfer =
+          new WeightTransfer(rank.backend(), model.config(), model.parallel(), rank.memory());
+      return gather(transfer, model, model.store().values(), folder, sizes(rank));
+    }
+  }
+
   private Outcome run(RankContext rank, Path folder) throws IOException {
     try (LoadedModel model = open(rank, folder)) {
       List<MicroBatch> batches = batches();
@@ -204,6 +237,8 @@ record TensorParallelCase(
               SharedGradients.of(rank, model.store()));
       WeightTransfer transfer =
           new WeightTransfer(rank.backend(), config, model.parallel(), rank.memory());
+      TreeMap<String, double[]> loaded =
+          gather(transfer, model, model.store().values(), folder, sizes(rank));
       double[] losses = forward(rank, model, batches.getFirst(), true);
       double[] logits = forward(rank, model, batches.getFirst(), false);
       TrainStep step =
@@ -226,7 +261,7 @@ record TensorParallelCase(
       }
       TreeMap<String, double[]> weights =
           gather(transfer, model, model.store().values(), folder, sizes(rank));
-      return new Outcome(losses, logits, steps, gradients, weights);
+      return new Outcome(loaded, losses, logits, steps, gradients, weights);
     }
   }
 

@@ -41,7 +41,7 @@ public record RankSchedule(Schedule schedule, int rank) implements Iterable<Acti
         add(forward());
         add(backward());
         add(exchange());
-        slot++;
+        slot = count == 0 ? afterQuiet(slot + 1) : slot + 1;
       }
       return next < count;
     }
@@ -53,6 +53,21 @@ public record RankSchedule(Schedule schedule, int rank) implements Iterable<Acti
         throw new NoSuchElementException();
       }
       return action;
+    }
+
+    /**
+     * Jumps from the last forward passes of this rank and the one before it to the first backward
+     * passes of this rank and the next, between which many stages may have thousands of empty
+     * slots.
+     */
+    private int afterQuiet(int candidate) {
+      int lastRank = schedule.pipeline() - 1;
+      int before = rank == 0 ? lastRank : rank - 1;
+      int after = rank == lastRank ? 0 : rank + 1;
+      int begin = schedule.forwardEnd() + Math.max(0, before - rank);
+      int backward =
+          Math.min(schedule.backwardBegin(rank), schedule.backwardBegin(after) + after - rank);
+      return candidate >= begin && candidate < backward ? backward : candidate;
     }
 
     private void add(@Nullable Action action) {

@@ -153,6 +153,19 @@ public record Schedule(int pipeline, int chunks, int microBatches, int group, bo
     return pass >= 0 && pass < passes() ? pass : -1;
   }
 
+  /** One more than the slot of the last forward pass, which is the same on every rank. */
+  int forwardEnd() {
+    return alternates() ? 2 * passes() - 1 : passes();
+  }
+
+  /** The slot of a rank's first backward pass; past its end if there is none. */
+  int backwardBegin(int rank) {
+    if (forwardOnly) {
+      return Integer.MAX_VALUE / 2;
+    }
+    return alternates() ? 2 * warmup(rank) + 1 : warmup(rank);
+  }
+
   /** One more than the last slot of a rank. */
   int slots(int rank) {
     if (forwardOnly) {

@@ -42,7 +42,7 @@ public final class SvgChart {
     this.timeline = timeline;
     int label = timeline.rows().stream().mapToInt(String::length).max().orElse(0);
     this.left = 20 + label * CHARACTER;
-    double duration = Math.max(timeline.duration(), Double.MIN_NORMAL);
+    double duration = timeline.duration() > 0 ? timeline.duration() : 1;
     double shortest =
         timeline.slots().stream()
             .mapToDouble(Slot::duration)
@@ -168,13 +168,18 @@ public final class SvgChart {
     return timeline.unit().isEmpty() ? number : number + " " + escaped(timeline.unit());
   }
 
-  private static String colour(boolean backward, int chunk) {
-    List<String> shades = backward ? GREENS : BLUES;
-    return shades.get(Math.min(chunk, shades.size() - 1));
+  /** Shades as far apart as the number of chunks allows. */
+  private int shade(int chunk) {
+    int chunks = Math.min(timeline.chunks(), BLUES.size());
+    return Math.min(chunk * (BLUES.size() / chunks), BLUES.size() - 1);
   }
 
-  private static String ink(int chunk) {
-    return chunk < 4 ? "#10202c" : "#ffffff";
+  private String colour(boolean backward, int chunk) {
+    return (backward ? GREENS : BLUES).get(shade(chunk));
+  }
+
+  private String ink(int chunk) {
+    return shade(chunk) <= BLUES.size() / 2 ? "#10202c" : "#ffffff";
   }
 
   @SuppressWarnings("AnnotateFormatMethod") // the annotation would be a dependency of its own
