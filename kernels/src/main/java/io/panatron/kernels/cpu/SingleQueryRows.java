@@ -107,18 +107,18 @@ final class SingleQueryRows {
       int secondLanes) {
     FloatVector a = load(memory, first);
     FloatVector b = load(memory, first + LANES);
-    FloatVector c = load(memory, first + 2 * LANES);
-    FloatVector d = load(memory, first + 3 * LANES);
+    FloatVector c = load(memory, first + 2L * LANES);
+    FloatVector d = load(memory, first + 3L * LANES);
     FloatVector e = load(memory, second);
     FloatVector f = load(memory, second + LANES);
-    FloatVector g = load(memory, second + 2 * LANES);
-    FloatVector h = load(memory, second + 3 * LANES);
+    FloatVector g = load(memory, second + 2L * LANES);
+    FloatVector h = load(memory, second + 3L * LANES);
     for (int j = 0; j < count; j++) {
       long key = start + j * stride;
       FloatVector k = load(keys, key);
       FloatVector l = load(keys, key + LANES);
-      FloatVector m = load(keys, key + 2 * LANES);
-      FloatVector n = load(keys, key + 3 * LANES);
+      FloatVector m = load(keys, key + 2L * LANES);
+      FloatVector n = load(keys, key + 3L * LANES);
       int at = j * LANES;
       FloatVector one = k.fma(a, FloatVector.fromArray(FLOATS, lanes, firstLanes + at));
       FloatVector other = k.fma(e, FloatVector.fromArray(FLOATS, lanes, secondLanes + at));
@@ -150,20 +150,20 @@ final class SingleQueryRows {
       long secondSum) {
     FloatVector a = load(memory, firstSum);
     FloatVector b = load(memory, firstSum + LANES);
-    FloatVector c = load(memory, firstSum + 2 * LANES);
-    FloatVector d = load(memory, firstSum + 3 * LANES);
+    FloatVector c = load(memory, firstSum + 2L * LANES);
+    FloatVector d = load(memory, firstSum + 3L * LANES);
     FloatVector e = load(memory, secondSum);
     FloatVector f = load(memory, secondSum + LANES);
-    FloatVector g = load(memory, secondSum + 2 * LANES);
-    FloatVector h = load(memory, secondSum + 3 * LANES);
+    FloatVector g = load(memory, secondSum + 2L * LANES);
+    FloatVector h = load(memory, secondSum + 3L * LANES);
     for (int j = 0; j < count; j++) {
       long value = start + j * stride;
       FloatVector p = FloatVector.broadcast(FLOATS, TileRows.get(memory, first + j));
       FloatVector q = FloatVector.broadcast(FLOATS, TileRows.get(memory, second + j));
       FloatVector k = load(values, value);
       FloatVector l = load(values, value + LANES);
-      FloatVector m = load(values, value + 2 * LANES);
-      FloatVector n = load(values, value + 3 * LANES);
+      FloatVector m = load(values, value + 2L * LANES);
+      FloatVector n = load(values, value + 3L * LANES);
       a = k.fma(p, a);
       b = l.fma(p, b);
       c = m.fma(p, c);
@@ -175,11 +175,11 @@ final class SingleQueryRows {
     }
     store(a, memory, firstSum);
     store(b, memory, firstSum + LANES);
-    store(c, memory, firstSum + 2 * LANES);
-    store(d, memory, firstSum + 3 * LANES);
+    store(c, memory, firstSum + 2L * LANES);
+    store(d, memory, firstSum + 3L * LANES);
     store(e, memory, secondSum);
     store(f, memory, secondSum + LANES);
-    store(g, memory, secondSum + 2 * LANES);
-    store(h, memory, secondSum + 3 * LANES);
+    store(g, memory, secondSum + 2L * LANES);
+    store(h, memory, secondSum + 3L * LANES);
   }
 }

@@ -119,7 +119,7 @@ public final class CachedDatasetWriter {
 
   private void noteFiles(String option, List<String> given) {
     for (String name : given) {
-      DatasetPath.parse(option, name)
+      DatasetPath.parse(option, name, settings.fetched())
           .files()
           .forEach(file -> stamps.computeIfAbsent(file, InputStamp::of));
     }
@@ -150,7 +150,8 @@ public final class CachedDatasetWriter {
             tokens,
             null,
             reading.channels(),
-            reading.columnsOf()));
+            reading.columnsOf()),
+        settings.fetched());
   }
 
   private Written write(DataPipeline data, Path folder) throws IOException {

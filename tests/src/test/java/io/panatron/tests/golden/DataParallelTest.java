@@ -62,7 +62,7 @@ class DataParallelTest {
       String fixture, DType dtype, int ranks, DataParallel.Settings settings, boolean perToken) {
     Golden golden = Golden.open(fixture);
     List<MicroBatch> rows = rows(golden);
-    Network network = Networks.local(ranks, new Network.Settings(Duration.ofSeconds(120), true));
+    Network network = Networks.local(ranks, new Network.Settings(Duration.ofMinutes(2), true));
     ParallelSizes sizes = ParallelSizes.ofWorld(ranks).build();
     return new LocalRanks(sizes, network, devices(dtype), Duration.ofSeconds(20))
         .run(rank -> trainRank(rank, golden, dtype, rows, settings, perToken))
