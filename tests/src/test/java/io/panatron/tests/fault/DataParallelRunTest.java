@@ -134,17 +134,15 @@ class DataParallelRunTest {
   })
   void whatRanksCannotShareIsRefused(String name, String value, String message) {
     TrainingCall call = shared("refused").with(name, value);
-    if (name.equals("streaming")) {
-      call = call.with("dataloader_type", "single");
-    }
     InProcess.Result result = call.run();
     assertThat(result.status()).isNotZero();
     assertThat(result.err()).contains(message);
     assertThat(call.save()).doesNotExist();
   }
 
+  /** In file order, in which a global batch has the same rows on any number of ranks. */
   private TrainingCall into(String name) {
-    return TrainingCall.into(folder.resolve(name));
+    return TrainingCall.into(folder.resolve(name)).with("dataloader_type", "single");
   }
 
   private TrainingCall shared(String name) {
