@@ -27,6 +27,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.optim;
   exports io.panatron.runtime.parallel;
   exports io.panatron.runtime.quickstart;
+  exports io.panatron.runtime.task;
   exports io.panatron.runtime.tensor;
   exports io.panatron.runtime.train;
 }

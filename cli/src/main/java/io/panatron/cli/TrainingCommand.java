@@ -62,6 +62,7 @@ final class TrainingCommand implements Callable<Integer> {
     if (file != null) {
       given.addAll(ConfigFile.read(file, parameters));
     }
+    given.addAll(TaskVariables.read(System.getenv(), parameters));
     ParsedArguments arguments = EffectiveDefaults.derive(parameters.parse(given));
     PrintWriter out = spec.commandLine().getOut();
     note(out, "Defaults without effect yet", arguments.unhonouredDefaults());

@@ -21,6 +21,8 @@ public sealed interface Op
         LinearCrossEntropy,
         Recompute,
         ResidualAdd,
+        SequenceRows,
+        SequenceScores,
         SplitHeads,
         Swiglu {
   /**

@@ -62,7 +62,7 @@ final class LazySampleFile implements SampleFile {
 
   @Override
   public int lengthOver(int row, int asked) {
-    return within[row] && asked >= limit ? 0 : length(row);
+    return within[row] && asked >= limit ? 0 : sample(row).longest();
   }
 
   @Override

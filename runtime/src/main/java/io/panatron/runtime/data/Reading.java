@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokens when rows are tokenized and where tokens are kept
  * @param streaming how training rows are streamed; null reads them before training
  * @param channels whether rows keep the group in which their loss is shown
+ * @param task how rows become labelled sequences; null where the loss is that of tokens
  */
 public record Reading(
     ColumnNames columns,
@@ -21,9 +22,22 @@ public record Reading(
     boolean groupByLength,
     Tokens tokens,
     @Nullable Streaming streaming,
-    boolean channels) {
+    boolean channels,
+    @Nullable SequenceTask task) {
   public static final Reading DEFAULT =
       new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
+
+  /** With losses of tokens. */
+  public Reading(
+      ColumnNames columns,
+      @Nullable Mixing mixing,
+      @Nullable Packing packing,
+      boolean groupByLength,
+      Tokens tokens,
+      @Nullable Streaming streaming,
+      boolean channels) {
+    this(columns, mixing, packing, groupByLength, tokens, streaming, channels, null);
+  }
 
   /** Without channels. */
   public Reading(
@@ -51,6 +65,12 @@ public record Reading(
                 + " true, for which rows must be tokenized before training; drop one of them");
       }
     }
+  }
+
+  /** The same reading of rows that become labelled sequences, or not with null. */
+  Reading withTask(@Nullable SequenceTask asked) {
+    return new Reading(
+        columns, mixing, packing, groupByLength, tokens, streaming, channels, asked);
   }
 
   /** Whether rows are tokenized before training. */

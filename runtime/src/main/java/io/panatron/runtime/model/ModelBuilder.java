@@ -47,7 +47,13 @@ public final class ModelBuilder {
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
-    Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
+    Parameter head =
+        switch (config.output()) {
+          case OutputHead.Vocabulary kind ->
+              config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
+          case OutputHead.Scores kind -> store.parameter("score.weight");
+          case OutputHead.None kind -> null;
+        };
     return new TransformerModel(
         embedding,
         config.family().positions() == ModelFamily.PositionKind.LEARNED

@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
  * @param bosTokenId or null
  * @param eosTokenIds may be empty
  * @param padTokenId or null
+ * @param output what stands behind the final norm
  */
 public record ModelConfig(
     ModelFamily family,
@@ -65,7 +66,8 @@ public record ModelConfig(
     @Nullable SafetensorsDtype dtype,
     @Nullable Integer bosTokenId,
     List<Integer> eosTokenIds,
-    @Nullable Integer padTokenId) {
+    @Nullable Integer padTokenId,
+    OutputHead output) {
   static final String FILE_NAME = "config.json";
 
   /**
@@ -162,6 +164,39 @@ public record ModelConfig(
 
   /** The same model with another number of rows of the embedding. */
   public ModelConfig withVocabSize(int rows) {
+    return with(rows, output);
+  }
+
+  /**
+   * The same model with a logit for each token.
+   *
+   * @param folder where it comes from, for messages
+   * @throws UserError if it has no output head that gives them
+   */
+  public ModelConfig languageModel(Path folder) {
+    return switch (output) {
+      case OutputHead.Vocabulary head -> this;
+      case OutputHead.Scores head ->
+          throw new UserError(
+              "%s is a sequence classifier (%s), which predicts no tokens; give a language model, or train this one with --task_type seq_cls or reranker."
+                  .formatted(folder, family.classifierArchitecture()));
+      case OutputHead.None head -> {
+        if (!tieWordEmbeddings) {
+          throw new UserError(
+              "%s is a base model (%s) without an output head, which predicts no tokens; give a language model, or train this one with another --task_type."
+                  .formatted(folder, family.baseArchitecture()));
+        }
+        yield withOutput(OutputHead.VOCABULARY);
+      }
+    };
+  }
+
+  /** The same model with another output head. */
+  public ModelConfig withOutput(OutputHead head) {
+    return with(vocabSize, head);
+  }
+
+  private ModelConfig with(int rows, OutputHead head) {
     return new ModelConfig(
         family,
         rows,
@@ -187,7 +222,8 @@ public record ModelConfig(
         dtype,
         bosTokenId,
         eosTokenIds,
-        padTokenId);
+        padTokenId,
+        head);
   }
 
   /** Query heads of one key-value head. */

@@ -27,8 +27,14 @@ final class ParameterLayouts {
       layer("model.layers." + layer + ".", names.base() + names.layers() + layer + ".");
     }
     norm("model.norm", names.base() + names.finalNorm(), hidden);
-    if (!config.tieWordEmbeddings()) {
-      table("lm_head", "lm_head", config.vocabSize());
+    switch (config.output()) {
+      case OutputHead.Vocabulary head -> {
+        if (!config.tieWordEmbeddings()) {
+          table("lm_head", "lm_head", config.vocabSize());
+        }
+      }
+      case OutputHead.Scores(int labels) -> table("score", "score", labels);
+      case OutputHead.None head -> {}
     }
     return List.copyOf(parameters);
   }
@@ -77,7 +83,7 @@ final class ParameterLayouts {
         config.mlpBias());
   }
 
-  /** A matrix that is stored with a row for each token or position. */
+  /** A matrix that is stored with a row for each token, position or label. */
   private void table(String own, String theirs, long rows) {
     parameters.add(
         new ParameterLayout(

@@ -10,6 +10,8 @@ import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.Linear;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
 import io.panatron.runtime.autograd.Parameter;
+import io.panatron.runtime.autograd.SequenceRows;
+import io.panatron.runtime.autograd.SequenceScores;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DecoderLayer;
@@ -25,7 +27,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder-only language model: token embedding (with learned positions, where a model has them),
- * decoder layers, final norm, output head.
+ * decoder layers, final norm, output head. The head may be one that scores sequences, or absent.
  *
  * <p>It knows neither a device nor its place among other ranks; {@link ModelBuilder} makes one from
  * a configuration and named parameters.
@@ -35,7 +37,7 @@ public final class TransformerModel {
   private final @Nullable Parameter positionEmbedding;
   private final LayerStack layers;
   private final NormLayer finalNorm;
-  private final Parameter head;
+  private final @Nullable Parameter head;
   private final RotaryTables rotary;
 
   TransformerModel(
@@ -43,7 +45,7 @@ public final class TransformerModel {
       @Nullable Parameter positionEmbedding,
       List<DecoderLayer> layers,
       NormLayer finalNorm,
-      Parameter head,
+      @Nullable Parameter head,
       RotaryTables rotary) {
     this(
         embedding,
@@ -59,7 +61,7 @@ public final class TransformerModel {
       @Nullable Parameter positionEmbedding,
       LayerStack layers,
       NormLayer finalNorm,
-      Parameter head,
+      @Nullable Parameter head,
       RotaryTables rotary) {
     this.embedding = embedding;
     this.positionEmbedding = positionEmbedding;
@@ -126,7 +128,7 @@ public final class TransformerModel {
             tape,
             ids,
             new SequenceContext(positions, layout, rotary.of(tape, layout), null, dropout));
-    return LinearCrossEntropy.forwardWeighted(tape, hidden, head, labels, dLosses, kind);
+    return LinearCrossEntropy.forwardWeighted(tape, hidden, head(), labels, dLosses, kind);
   }
 
   /** The loss of each token. Shapes as {@link #weightedLosses}. */
@@ -138,7 +140,7 @@ public final class TransformerModel {
             ids,
             new SequenceContext(
                 positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
-    return LinearCrossEntropy.forward(tape, hidden, head, labels);
+    return LinearCrossEntropy.forward(tape, hidden, head(), labels);
   }
 
   /** All logits, for tests and precision checks: [tokens, vocab] in the accumulator dtype. */
@@ -149,7 +151,7 @@ public final class TransformerModel {
             ids,
             new SequenceContext(
                 positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
-    return Linear.logits(tape, hidden, head);
+    return Linear.logits(tape, hidden, head());
   }
 
   /**
@@ -175,7 +177,52 @@ public final class TransformerModel {
       tape.backend().copy(hidden.slice(row, 1), last.slice(s, 1));
     }
     tape.release(hidden);
-    return Linear.logits(tape, last, head);
+    return Linear.logits(tape, last, head());
+  }
+
+  /**
+   * What the model says of each sequence at one of its tokens, the last: differentiable.
+   *
+   * <p><b>Shapes</b>: ids, positions: [tokens] I32, packed as {@code layout} says; result:
+   * [sequences, width] in the accumulator dtype, where the width is the hidden size, the rows of the
+   * output head, or the tokens named.
+   *
+   * @param lastTokens where that token of each sequence stands
+   * @param dropout what is dropped on the way
+   */
+  public Tensor sequenceOutputs(
+      Tape tape,
+      Tensor ids,
+      Tensor positions,
+      AttentionLayout layout,
+      DropoutPlan dropout,
+      int[] lastTokens,
+      SequenceReadout readout) {
+    Tensor hidden =
+        hiddenStates(
+            tape,
+            ids,
+            new SequenceContext(positions, layout, rotary.of(tape, layout), null, dropout));
+    return switch (readout) {
+      case SequenceReadout.HiddenState state ->
+          SequenceRows.forward(tape, hidden, lastTokens, hidden.dtype().accumulator());
+      case SequenceReadout.AllScores scores -> scores(tape, hidden, lastTokens, null);
+      case SequenceReadout.TokenScores(List<Integer> tokens) ->
+          scores(tape, hidden, lastTokens, tokens);
+    };
+  }
+
+  private Tensor scores(
+      Tape tape, Tensor hidden, int[] lastTokens, @Nullable List<Integer> rows) {
+    Tensor last = SequenceRows.forward(tape, hidden, lastTokens, hidden.dtype());
+    return SequenceScores.forward(tape, last, head(), rows);
+  }
+
+  private Parameter head() {
+    if (head == null) {
+      throw new IllegalStateException("a base model has no output head");
+    }
+    return head;
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {

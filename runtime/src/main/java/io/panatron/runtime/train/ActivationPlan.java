@@ -8,6 +8,7 @@ import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.TransformerModel;
@@ -32,6 +33,21 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
    */
   public static ActivationPlan of(
       ModelConfig config, DType dtype, RecomputePlan recompute, int[] sequenceStarts) {
+    return of(
+        config,
+        dtype,
+        recompute,
+        sequenceStarts,
+        new TokenObjective(TokenLoss.CROSS_ENTROPY, true));
+  }
+
+  /** As above, of an objective. */
+  static ActivationPlan of(
+      ModelConfig config,
+      DType dtype,
+      RecomputePlan recompute,
+      int[] sequenceStarts,
+      Objective objective) {
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
         MemoryScope run = pool.scope("run", false);
@@ -48,10 +64,15 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
       Tensor ids = scope.allocate("ids", DType.I32, tokens);
       Tensor positions = scope.allocate("positions", DType.I32, tokens);
       Tensor labels = scope.allocate("labels", DType.I32, tokens);
-      Tensor weights = scope.allocate("loss weights", dtype.accumulator(), tokens);
       Tape tape = Tape.recording(backend, scope);
-      model.weightedLosses(
-          tape, ids, labels, weights, positions, AttentionLayout.packed(sequenceStarts));
+      objective.rehearse(
+          tape,
+          model,
+          ids,
+          positions,
+          labels,
+          AttentionLayout.packed(sequenceStarts),
+          sequenceStarts);
       long kept = scope.currentBytes();
       tape.backward();
       return new ActivationPlan(kept, scope.peakBytes());

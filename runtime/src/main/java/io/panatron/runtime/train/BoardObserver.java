@@ -61,6 +61,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
     if (Double.isFinite(result.lossSum())) {
       values.put("train/loss", result.loss());
       addChannels(values, "train/", result.channels());
+      result.measures().forEach((name, mean) -> values.put("train/" + name, mean.value()));
     }
     if (!result.skipped()) {
       values.put("train/grad_norm", result.gradientNorm());
@@ -119,6 +120,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
       Map<String, Double> values = new LinkedHashMap<>();
       values.put("eval/loss", result.loss());
       addChannels(values, "eval/", result.channels());
+      result.measures().forEach((name, value) -> values.put("eval/" + name, value));
       if (settings.board().validationPerplexity()) {
         values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, result.loss())));
       }

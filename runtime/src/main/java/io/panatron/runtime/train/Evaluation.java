@@ -2,25 +2,22 @@ package io.panatron.runtime.train;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
-import io.panatron.kernels.Reduction;
-import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.parallel.RankContext;
-import io.panatron.runtime.tensor.HostTransfer;
 import java.util.SortedMap;
 import java.util.function.Supplier;
 
-/** The mean loss over the validation set, without gradients. */
+/** The mean loss over the validation set and what else is measured, without gradients. */
 public final class Evaluation {
   private final RankContext rank;
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
   private final boolean checkMemory;
-  private final TokenLoss tokenLoss;
+  private final Objective objective;
 
   /**
    * Evaluates what {@code validation} opens.
@@ -32,51 +29,59 @@ public final class Evaluation {
       TransformerModel model,
       Supplier<BatchSource> validation,
       boolean checkMemory,
-      TokenLoss tokenLoss) {
+      Objective objective) {
     this.rank = rank;
     this.model = model;
     this.validation = validation;
     this.checkMemory = checkMemory;
-    this.tokenLoss = tokenLoss;
+    this.objective = objective;
+  }
+
+  /** Evaluates a language model. */
+  public Evaluation(
+      RankContext rank,
+      TransformerModel model,
+      Supplier<BatchSource> validation,
+      boolean checkMemory,
+      TokenLoss tokenLoss) {
+    this(rank, model, validation, checkMemory, new TokenObjective(tokenLoss, true));
   }
 
   /**
-   * The mean loss of a target token, and how many there were.
+   * What an evaluation found.
    *
+   * @param loss the mean loss of a target token, or of a micro-batch where these have losses of
+   *     sequences
+   * @param targetTokens how many target tokens, or sequences, there were
+   * @param unit which of them: {@code tokens} or {@code sequences}
    * @param channels losses by channel; none unless asked for
+   * @param measures what else the objective measures, by name
    */
-  public record Result(double loss, long targetTokens, SortedMap<String, ChannelLoss> channels) {}
+  public record Result(
+      double loss,
+      long targetTokens,
+      String unit,
+      SortedMap<String, ChannelLoss> channels,
+      SortedMap<String, Double> measures) {}
 
   public Result run() {
-    ChannelLosses channels = new ChannelLosses();
-    double sum = 0;
-    long targets = 0;
+    Objective.Pass pass = objective.evaluation();
     try (BatchSource batches = validation.get()) {
       while (batches.hasNext()) {
         MicroBatch batch = batches.next();
-        sum += batch.length() == 0 ? 0 : lossSum(batch, channels);
-        targets += batch.targetTokens();
+        if (batch.length() > 0) {
+          add(pass, batch);
+        }
       }
     }
-    sum = rank.dataParallel().allReduce(sum, Reduction.SUM);
-    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
-    return new Result(sum / Math.max(targets, 1), targets, channels.sumsOver(rank.dataParallel()));
+    return pass.result(rank.dataParallel());
   }
 
-  private double lossSum(MicroBatch batch, ChannelLosses channels) {
+  private void add(Objective.Pass pass, MicroBatch batch) {
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
       Tape tape = Tape.inference(backend, scope);
-      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
-      Tensor losses =
-          model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
-      double[] values = HostTransfer.download(backend.device(), losses);
-      channels.add(batch, values, tokenLoss);
-      double sum = 0;
-      for (int t = 0; t < values.length; t++) {
-        sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];
-      }
-      return sum;
+      pass.add(tape, model, batch, DeviceBatch.upload(backend.device(), scope, batch));
     }
   }
 }

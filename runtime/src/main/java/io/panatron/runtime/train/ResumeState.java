@@ -83,7 +83,9 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     WeightTransfer saved =
         inputs.vocabulary().isNone()
             ? transfer
-            : new WeightTransfer(rank.backend(), ModelConfig.read(checkpoint.folder()));
+            : new WeightTransfer(
+                rank.backend(),
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()));
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
     restoration.loadMainParameters(config.checkMemory());
     if (resume.finetune()) {

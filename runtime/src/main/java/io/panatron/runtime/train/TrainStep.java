@@ -3,7 +3,6 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Reduction;
-import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
@@ -13,9 +12,9 @@ import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
-import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,9 +31,8 @@ public final class TrainStep {
   private final RankContext rank;
   private final TransformerModel model;
   private final Optimizer optimizer;
-  private final boolean perTokenLoss;
+  private final Objective objective;
   private final boolean checkMemory;
-  private final TokenLoss tokenLoss;
   private @Nullable ActivationPeak activationPeak;
   private final DropoutStreams dropout;
   private double lossScale = 1;
@@ -52,20 +50,12 @@ public final class TrainStep {
         rank,
         model,
         optimizer,
-        perTokenLoss,
+        new TokenObjective(TokenLoss.CROSS_ENTROPY, perTokenLoss),
         checkMemory,
-        TokenLoss.CROSS_ENTROPY,
         DropoutStreams.NONE);
   }
 
-  /**
-   * As above, with the loss of a token.
-   *
-   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
-   *     otherwise average the micro-batches' means
-   * @param checkMemory red zones and generation checks on every buffer of a step
-   * @param dropout what each micro-batch drops
-   */
+  /** A step of language modelling; arguments as those of {@link TokenObjective} and below. */
   public TrainStep(
       RankContext rank,
       TransformerModel model,
@@ -74,12 +64,34 @@ public final class TrainStep {
       boolean checkMemory,
       TokenLoss tokenLoss,
       DropoutStreams dropout) {
+    this(
+        rank,
+        model,
+        optimizer,
+        new TokenObjective(tokenLoss, perTokenLoss),
+        checkMemory,
+        dropout);
+  }
+
+  /**
+   * A step.
+   *
+   * @param objective what it minimises
+   * @param checkMemory red zones and generation checks on every buffer of a step
+   * @param dropout what each micro-batch drops
+   */
+  public TrainStep(
+      RankContext rank,
+      TransformerModel model,
+      Optimizer optimizer,
+      Objective objective,
+      boolean checkMemory,
+      DropoutStreams dropout) {
     this.rank = rank;
     this.model = model;
     this.optimizer = optimizer;
-    this.perTokenLoss = perTokenLoss;
+    this.objective = objective;
     this.checkMemory = checkMemory;
-    this.tokenLoss = tokenLoss;
     this.dropout = dropout;
   }
 
@@ -96,20 +108,21 @@ public final class TrainStep {
     backwardNanos = 0;
     lossScale = optimizer.lossScaler().scale();
     optimizer.zeroGradients();
-    ChannelLosses channels = new ChannelLosses();
+    Objective.Shown shown = new Objective.Shown(new ChannelLosses(), new TreeMap<>());
     double lossSum = 0;
     long targets = 0;
     long tokens = 0;
     for (int index = 0; index < batches.size(); index++) {
       MicroBatch batch = batches.get(index);
-      lossSum += forwardBackward(iteration, index, batches.size(), batch, channels);
-      targets += batch.targetTokens();
+      Objective.Loss loss = forwardBackward(iteration, index, batches.size(), batch, shown);
+      lossSum += loss.sum();
+      targets += loss.parts();
       tokens += batch.tokens().length;
     }
     lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
     targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
-    double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
+    double scale = (objective.dividesByParts() ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
     double norm = gradientNorm(iteration, lossSum, scale);
     boolean skipped = Double.isNaN(norm);
     if (!skipped) {
@@ -126,7 +139,8 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        channels.sumsOver(rank.dataParallel()));
+        shown.channels().sumsOver(rank.dataParallel()),
+        SequenceObjective.over(rank.dataParallel(), shown.measures()));
   }
 
   /**
@@ -174,35 +188,19 @@ public final class TrainStep {
     return activationPeak;
   }
 
-  private double forwardBackward(
-      long iteration, int index, int count, MicroBatch batch, ChannelLosses channels) {
+  private Objective.Loss forwardBackward(
+      long iteration, int index, int count, MicroBatch batch, Objective.Shown shown) {
     MicroBatchEvent event = new MicroBatchEvent();
     event.begin();
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
       Tape tape = Tape.recording(backend, scope);
       DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
-      Tensor weights =
-          HostTransfer.upload(
-              backend.device(),
-              scope,
-              "loss weights",
-              lossGradients(batch, count),
-              model.dtype().accumulator());
       long start = System.nanoTime();
-      Tensor losses =
-          model.weightedLosses(
-              tape,
-              device.ids(),
-              device.labels(),
-              weights,
-              tokenLoss,
-              device.positions(),
-              device.layout(),
-              dropout.plan(iteration, index));
-      double[] crossEntropies = HostTransfer.download(backend.device(), losses);
-      double lossSum = weightedSum(iteration, index, batch, crossEntropies);
-      channels.add(batch, crossEntropies, tokenLoss);
+      Objective.Loss loss =
+          objective.forward(
+              tape, model, batch, device, dropout.plan(iteration, index), count, lossScale, shown);
+      requireFinite(iteration, index, loss);
       long forwardEnd = System.nanoTime();
       event.forwardNanos = forwardEnd - start;
       tape.backward();
@@ -217,46 +215,15 @@ public final class TrainStep {
         activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());
       }
       event.commit();
-      return lossSum;
+      return loss;
     }
   }
 
-  /**
-   * What backward multiplies each token's loss with, the loss scale included; the division by all
-   * targets and by the scale comes with the update.
-   */
-  private double[] lossGradients(MicroBatch batch, int count) {
-    double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
-    scale *= lossScale;
-    float[] weights = batch.lossWeights();
-    double[] gradients = new double[weights.length];
-    for (int t = 0; t < weights.length; t++) {
-      gradients[t] = weights[t] * scale;
+  private void requireFinite(long iteration, int index, Objective.Loss loss) {
+    String problem = loss.notFinite();
+    if (problem != null && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+      throw new NonFiniteLossException(where(iteration) + problem.formatted(index) + ADVICE);
     }
-    return gradients;
-  }
-
-  private double weightedSum(long iteration, int index, MicroBatch batch, double[] losses) {
-    double sum = 0;
-    float[] weights = batch.lossWeights();
-    for (int t = 0; t < losses.length; t++) {
-      if (batch.labels()[t] < 0) {
-        continue;
-      }
-      if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
-        throw new NonFiniteLossException(
-            where(iteration)
-                + "the loss of token "
-                + t
-                + " of micro-batch "
-                + index
-                + " is "
-                + losses[t]
-                + ADVICE);
-      }
-      sum += tokenLoss.of(losses[t]) * weights[t];
-    }
-    return sum;
   }
 
   private String where(long iteration) {

@@ -1,7 +1,6 @@
 package io.panatron.runtime.train;
 
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
@@ -189,14 +188,9 @@ public final class TrainingSession {
         rank,
         model.network().recomputing(inputs.recompute()),
         optimizer,
-        config.batches().perTokenLoss(),
+        inputs.task().objective(),
         config.checkMemory(),
-        tokenLoss(),
         new DropoutStreams(config.dropout(), seed, rank.coordinates()));
-  }
-
-  private TokenLoss tokenLoss() {
-    return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -269,14 +263,16 @@ public final class TrainingSession {
                 batchSettings(inputs),
                 (long) iterations * batches.globalBatchSize()),
         config.checkMemory(),
-        tokenLoss());
+        inputs.task().objective());
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())
+          inputs
+              .task()
+              .complete(SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()))
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),
