@@ -1,7 +1,6 @@
 package io.panatron.runtime.train;
 
 import io.panatron.kernels.AccountingBackend;
-import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
@@ -71,7 +70,6 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
           ids,
           positions,
           labels,
-          AttentionLayout.packed(sequenceStarts),
           sequenceStarts);
       long kept = scope.currentBytes();
       tape.backward();

@@ -2,22 +2,26 @@ package io.panatron.runtime.train;
 
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.Reduction;
+import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Collections;
 import java.util.SortedMap;
 import java.util.function.Supplier;
 
-/** The mean loss over the validation set and what else is measured, without gradients. */
-public final class Evaluation {
+/** The mean loss over the validation set, without gradients. */
+public final class Evaluation implements Validation {
   private final RankContext rank;
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
   private final boolean checkMemory;
-  private final Objective objective;
+  private final TokenLoss tokenLoss;
 
   /**
    * Evaluates what {@code validation} opens.
@@ -29,22 +33,12 @@ public final class Evaluation {
       TransformerModel model,
       Supplier<BatchSource> validation,
       boolean checkMemory,
-      Objective objective) {
+      TokenLoss tokenLoss) {
     this.rank = rank;
     this.model = model;
     this.validation = validation;
     this.checkMemory = checkMemory;
-    this.objective = objective;
-  }
-
-  /** Evaluates a language model. */
-  public Evaluation(
-      RankContext rank,
-      TransformerModel model,
-      Supplier<BatchSource> validation,
-      boolean checkMemory,
-      TokenLoss tokenLoss) {
-    this(rank, model, validation, checkMemory, new TokenObjective(tokenLoss, true));
+    this.tokenLoss = tokenLoss;
   }
 
   /**
@@ -53,35 +47,53 @@ public final class Evaluation {
    * @param loss the mean loss of a target token, or of a micro-batch where these have losses of
    *     sequences
    * @param targetTokens how many target tokens, or sequences, there were
-   * @param unit which of them: {@code tokens} or {@code sequences}
    * @param channels losses by channel; none unless asked for
-   * @param measures what else the objective measures, by name
+   * @param unit what was counted: {@code tokens} or {@code sequences}
+   * @param measures what else was measured, by name
    */
   public record Result(
       double loss,
       long targetTokens,
-      String unit,
       SortedMap<String, ChannelLoss> channels,
+      String unit,
       SortedMap<String, Double> measures) {}
 
+  @Override
   public Result run() {
-    Objective.Pass pass = objective.evaluation();
+    ChannelLosses channels = new ChannelLosses();
+    double sum = 0;
+    long targets = 0;
     try (BatchSource batches = validation.get()) {
       while (batches.hasNext()) {
         MicroBatch batch = batches.next();
-        if (batch.length() > 0) {
-          add(pass, batch);
-        }
+        sum += batch.length() == 0 ? 0 : lossSum(batch, channels);
+        targets += batch.targetTokens();
       }
     }
-    return pass.result(rank.dataParallel());
+    sum = rank.groups().dataContext().allReduce(sum, Reduction.SUM);
+    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
+    return new Result(
+        sum / Math.max(targets, 1),
+        targets,
+        channels.sumsOver(rank.groups().dataContext()),
+        "tokens",
+        Collections.emptySortedMap());
   }
 
-  private void add(Objective.Pass pass, MicroBatch batch) {
+  private double lossSum(MicroBatch batch, ChannelLosses channels) {
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
       Tape tape = Tape.inference(backend, scope);
-      pass.add(tape, model, batch, DeviceBatch.upload(backend.device(), scope, batch));
+      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
+      Tensor losses =
+          model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
+      double[] values = HostTransfer.download(backend.device(), losses);
+      channels.add(batch, values, tokenLoss);
+      double sum = 0;
+      for (int t = 0; t < values.length; t++) {
+        sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];
+      }
+      return sum;
     }
   }
 }

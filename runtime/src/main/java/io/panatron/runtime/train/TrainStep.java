@@ -1,19 +1,18 @@
 package io.panatron.runtime.train;
 
-import io.panatron.kernels.Backend;
-import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Reduction;
-import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
-import io.panatron.runtime.observe.MicroBatchEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.task.Mean;
+import io.panatron.runtime.task.Measures;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -29,15 +28,10 @@ public final class TrainStep {
           + " check the weights and the rows";
 
   private final RankContext rank;
-  private final TransformerModel model;
+  private final Passes passes;
   private final Optimizer optimizer;
-  private final Objective objective;
-  private final boolean checkMemory;
-  private @Nullable ActivationPeak activationPeak;
-  private final DropoutStreams dropout;
-  private double lossScale = 1;
-  private long forwardNanos;
-  private long backwardNanos;
+  private final boolean perTokenLoss;
+  private final TokenLoss tokenLoss;
 
   /** A step without dropout; arguments as below. */
   public TrainStep(
@@ -50,12 +44,20 @@ public final class TrainStep {
         rank,
         model,
         optimizer,
-        new TokenObjective(TokenLoss.CROSS_ENTROPY, perTokenLoss),
+        perTokenLoss,
         checkMemory,
+        TokenLoss.CROSS_ENTROPY,
         DropoutStreams.NONE);
   }
 
-  /** A step of language modelling; arguments as those of {@link TokenObjective} and below. */
+  /**
+   * As above, with the loss of a token.
+   *
+   * @param perTokenLoss divide the summed gradient by the target tokens of the global batch;
+   *     otherwise average the micro-batches' means
+   * @param checkMemory red zones and generation checks on every buffer of a step
+   * @param dropout what each micro-batch drops
+   */
   public TrainStep(
       RankContext rank,
       TransformerModel model,
@@ -66,33 +68,29 @@ public final class TrainStep {
       DropoutStreams dropout) {
     this(
         rank,
-        model,
+        new SequentialPasses(rank, model, tokenLoss, dropout, checkMemory),
         optimizer,
-        new TokenObjective(tokenLoss, perTokenLoss),
-        checkMemory,
-        dropout);
+        perTokenLoss,
+        tokenLoss);
   }
 
-  /**
-   * A step.
-   *
-   * @param objective what it minimises
-   * @param checkMemory red zones and generation checks on every buffer of a step
-   * @param dropout what each micro-batch drops
-   */
-  public TrainStep(
+  /** A step towards losses of sequences, whose micro-batches count alike. */
+  TrainStep(RankContext rank, SequencePasses passes, Optimizer optimizer) {
+    this(rank, passes, optimizer, false, TokenLoss.CROSS_ENTROPY);
+  }
+
+  /** A step that runs its micro-batches as {@code passes} does. */
+  TrainStep(
       RankContext rank,
-      TransformerModel model,
+      Passes passes,
       Optimizer optimizer,
-      Objective objective,
-      boolean checkMemory,
-      DropoutStreams dropout) {
+      boolean perTokenLoss,
+      TokenLoss tokenLoss) {
     this.rank = rank;
-    this.model = model;
+    this.passes = passes;
     this.optimizer = optimizer;
-    this.objective = objective;
-    this.checkMemory = checkMemory;
-    this.dropout = dropout;
+    this.perTokenLoss = perTokenLoss;
+    this.tokenLoss = tokenLoss;
   }
 
   /**
@@ -104,32 +102,28 @@ public final class TrainStep {
    * @throws NonFiniteLossException before any parameter changed
    */
   public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
-    forwardNanos = 0;
-    backwardNanos = 0;
-    lossScale = optimizer.lossScaler().scale();
+    double lossScale = optimizer.lossScaler().scale();
     optimizer.zeroGradients();
-    Objective.Shown shown = new Objective.Shown(new ChannelLosses(), new TreeMap<>());
-    double lossSum = 0;
-    long targets = 0;
+    StepLoss loss = new StepLoss(iteration, batches.size(), lossScale);
+    Passes.Times passed = passes.run(iteration, batches, loss);
+    long targets = loss.sequenceLosses;
     long tokens = 0;
-    for (int index = 0; index < batches.size(); index++) {
-      MicroBatch batch = batches.get(index);
-      Objective.Loss loss = forwardBackward(iteration, index, batches.size(), batch, shown);
-      lossSum += loss.sum();
-      targets += loss.parts();
+    for (MicroBatch batch : batches) {
+      targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
-    lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
-    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    double lossSum = rank.groups().dataContext().allReduce(loss.sum, Reduction.SUM);
+    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
-    double scale = (objective.dividesByParts() ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
+    double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
     double norm = gradientNorm(iteration, lossSum, scale);
     boolean skipped = Double.isNaN(norm);
     if (!skipped) {
       optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     }
     StepResult.Times times =
-        new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
+        new StepResult.Times(
+            passed.forwardNanos(), passed.backwardNanos(), System.nanoTime() - updateStart);
     return new StepResult(
         lossSum,
         targets,
@@ -139,8 +133,8 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        shown.channels().sumsOver(rank.dataParallel()),
-        SequenceObjective.over(rank.dataParallel(), shown.measures()));
+        loss.channels.sumsOver(rank.groups().dataContext()),
+        SequenceEvaluation.over(rank.groups().dataContext(), loss.measures));
   }
 
   /**
@@ -176,57 +170,93 @@ public final class TrainStep {
         : OptionalDouble.empty();
   }
 
-  /**
-   * The most memory that a micro-batch took besides what lives as long as the run.
-   *
-   * @param sequenceStarts where the sequences of that micro-batch start, and where the last ends
-   */
-  public record ActivationPeak(int[] sequenceStarts, long bytes) {}
-
   /** The micro-batch that took the most memory so far; null before the first. */
-  public @Nullable ActivationPeak activationPeak() {
-    return activationPeak;
-  }
-
-  private Objective.Loss forwardBackward(
-      long iteration, int index, int count, MicroBatch batch, Objective.Shown shown) {
-    MicroBatchEvent event = new MicroBatchEvent();
-    event.begin();
-    Backend backend = rank.backend();
-    try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
-      Tape tape = Tape.recording(backend, scope);
-      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
-      long start = System.nanoTime();
-      Objective.Loss loss =
-          objective.forward(
-              tape, model, batch, device, dropout.plan(iteration, index), count, lossScale, shown);
-      requireFinite(iteration, index, loss);
-      long forwardEnd = System.nanoTime();
-      event.forwardNanos = forwardEnd - start;
-      tape.backward();
-      forwardNanos += event.forwardNanos;
-      backwardNanos += System.nanoTime() - forwardEnd;
-      event.iteration = iteration;
-      event.index = index;
-      event.tokens = batch.tokens().length;
-      event.sequences = batch.sequenceStarts().length - 1;
-      event.peakBytes = scope.peakBytes();
-      if (activationPeak == null || activationPeak.bytes() < scope.peakBytes()) {
-        activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());
-      }
-      event.commit();
-      return loss;
-    }
-  }
-
-  private void requireFinite(long iteration, int index, Objective.Loss loss) {
-    String problem = loss.notFinite();
-    if (problem != null && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
-      throw new NonFiniteLossException(where(iteration) + problem.formatted(index) + ADVICE);
-    }
+  Passes.@Nullable ActivationPeak activationPeak() {
+    return passes.activationPeak();
   }
 
   private String where(long iteration) {
     return "iteration " + iteration + ", rank " + rank.rank() + ": ";
+  }
+
+  /** The losses of one iteration. */
+  private final class StepLoss implements Passes.LossFunction {
+    final ChannelLosses channels = new ChannelLosses();
+    final SortedMap<String, Mean> measures = new TreeMap<>();
+    double sum;
+    long sequenceLosses;
+    private final long iteration;
+    private final int microBatches;
+    private final double lossScale;
+
+    StepLoss(long iteration, int microBatches, double lossScale) {
+      this.iteration = iteration;
+      this.microBatches = microBatches;
+      this.lossScale = lossScale;
+    }
+
+    /** With the loss scale; the division by all targets and by the scale comes with the update. */
+    @Override
+    public double[] gradients(MicroBatch batch) {
+      double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / microBatches;
+      scale *= lossScale;
+      float[] weights = batch.lossWeights();
+      double[] gradients = new double[weights.length];
+      for (int t = 0; t < weights.length; t++) {
+        gradients[t] = weights[t] * scale;
+      }
+      return gradients;
+    }
+
+    @Override
+    public void take(int index, MicroBatch batch, double[] crossEntropies) {
+      sum += weightedSum(index, batch, crossEntropies);
+      channels.add(batch, crossEntropies, tokenLoss);
+    }
+
+    @Override
+    public double sequenceGradient() {
+      return lossScale / microBatches;
+    }
+
+    @Override
+    public void take(int index, double sequenceLoss, Measures measured) {
+      if (!Double.isFinite(sequenceLoss)
+          && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+        throw new NonFiniteLossException(
+            where(iteration)
+                + "the loss of micro-batch "
+                + index
+                + " is "
+                + sequenceLoss
+                + ADVICE);
+      }
+      sum += sequenceLoss;
+      sequenceLosses++;
+      measured.values().forEach((name, mean) -> measures.merge(name, mean, Mean::plus));
+    }
+
+    private double weightedSum(int index, MicroBatch batch, double[] losses) {
+      double weighted = 0;
+      float[] weights = batch.lossWeights();
+      for (int t = 0; t < losses.length; t++) {
+        if (batch.labels()[t] < 0) {
+          continue;
+        }
+        if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+          throw new NonFiniteLossException(
+              where(iteration)
+                  + "the loss of token "
+                  + t
+                  + " of micro-batch "
+                  + index
+                  + " is "
+                  + losses[t]
+                  + ADVICE);
+        }
+        weighted += tokenLoss.of(losses[t]) * weights[t];
+      }
+      return weighted;
+    }
   }
 }

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -184,13 +185,15 @@ public final class TrainingSession {
   }
 
   private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer, long seed) {
-    return new TrainStep(
-        rank,
-        model.network().recomputing(inputs.recompute()),
-        optimizer,
-        inputs.task().objective(),
-        config.checkMemory(),
-        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
+    return inputs
+        .task()
+        .objective()
+        .step(
+            rank,
+            model.network().recomputing(inputs.recompute()),
+            optimizer,
+            config.checkMemory(),
+            new DropoutStreams(config.dropout(), seed, rank.coordinates()));
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -245,15 +248,13 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Evaluation evaluation(RunInputs inputs, LoadedModel model) {
+  private @Nullable Validation evaluation(RunInputs inputs, LoadedModel model) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
     }
     TrainingConfig.Batches batches = config.batches();
-    return new Evaluation(
-        rank,
-        model.network(),
+    Supplier<BatchSource> batchSource =
         () ->
             BatchSource.evaluation(
                 inputs.data().validation(),
@@ -261,9 +262,11 @@ public final class TrainingSession {
                 0,
                 1,
                 batchSettings(inputs),
-                (long) iterations * batches.globalBatchSize()),
-        config.checkMemory(),
-        inputs.task().objective());
+                (long) iterations * batches.globalBatchSize());
+    return inputs
+        .task()
+        .objective()
+        .validation(rank, model.network(), batchSource, config.checkMemory());
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */

@@ -76,7 +76,8 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(339),
-                337));
+                337,
+                OutputHead.VOCABULARY));
   }
 
   @Test
@@ -108,7 +109,8 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(351),
-                349));
+                349,
+                OutputHead.VOCABULARY));
   }
 
   @Test
@@ -141,7 +143,8 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(375),
-                373));
+                373,
+                OutputHead.VOCABULARY));
     assertThat(config.queriesPerKeyValueHead()).isEqualTo(3);
     assertThat(config.queryRows()).isEqualTo(96);
     assertThat(config.keyValueRows()).isEqualTo(32);

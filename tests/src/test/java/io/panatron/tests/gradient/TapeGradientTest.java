@@ -19,6 +19,7 @@ import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
+import io.panatron.runtime.model.OutputHead;
 import io.panatron.runtime.model.RopeScaling;
 import io.panatron.runtime.model.SlidingWindow;
 import io.panatron.runtime.model.TransformerModel;
@@ -223,7 +224,8 @@ class TapeGradientTest {
         null,
         null,
         List.of(),
-        null);
+        null,
+        OutputHead.VOCABULARY);
   }
 
   /** A model with random weights, biases included, and one packed batch. */

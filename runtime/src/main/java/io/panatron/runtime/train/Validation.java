@@ -1,0 +1,6 @@
+package io.panatron.runtime.train;
+
+/** Measures the model on the validation set. */
+public interface Validation {
+  Evaluation.Result run();
+}
