@@ -30,11 +30,7 @@ final class TaskVariables {
     for (Parameter parameter : parameters.parameters()) {
       String value = environment.get(parameter.name().toUpperCase(Locale.ROOT));
       if (value != null && STARTS.stream().anyMatch(parameter.name()::startsWith)) {
-        given.add(
-            new GivenValue(
-                parameter.name(),
-                List.of(value),
-                Provenance.ENVIRONMENT));
+        given.add(new GivenValue(parameter.name(), List.of(value), Provenance.ENVIRONMENT));
       }
     }
     return given;

@@ -18,11 +18,9 @@ import org.jspecify.annotations.Nullable;
  * @param weight the rows that were used, [rows, hidden]
  */
 public record SequenceScores(
-    Tensor x, Parameter head, @Nullable List<Integer> rows, Tensor weight, Tensor y)
-    implements Op {
+    Tensor x, Parameter head, @Nullable List<Integer> rows, Tensor weight, Tensor y) implements Op {
 
-  public static Tensor forward(
-      Tape tape, Tensor x, Parameter head, @Nullable List<Integer> rows) {
+  public static Tensor forward(Tape tape, Tensor x, Parameter head, @Nullable List<Integer> rows) {
     Tensor weight = rows == null ? head.value() : gathered(tape, head, rows);
     Tensor y =
         tape.allocate(
@@ -41,8 +39,7 @@ public record SequenceScores(
 
   private static Tensor gathered(Tape tape, Parameter head, List<Integer> rows) {
     Tensor value = head.value();
-    Tensor weight =
-        tape.allocate("head rows", value.dtype(), rows.size(), value.shape().columns());
+    Tensor weight = tape.allocate("head rows", value.dtype(), rows.size(), value.shape().columns());
     for (int i = 0; i < rows.size(); i++) {
       tape.backend().copy(value.slice(rows.get(i), 1), weight.slice(i, 1));
     }
@@ -78,8 +75,7 @@ public record SequenceScores(
     if (rows == null) {
       backend.linearBackwardWeight(tape.scope(), x, dy, gradient, null);
     } else {
-      Tensor part =
-          tape.allocate("head rows gradient", gradient.dtype(), weight.shape().toArray());
+      Tensor part = tape.allocate("head rows gradient", gradient.dtype(), weight.shape().toArray());
       backend.fill(part, 0);
       backend.linearBackwardWeight(tape.scope(), x, dy, part, null);
       for (int i = 0; i < rows.size(); i++) {

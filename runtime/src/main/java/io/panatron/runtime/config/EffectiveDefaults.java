@@ -12,7 +12,10 @@ public final class EffectiveDefaults {
 
   private EffectiveDefaults() {}
 
-  /** Sets lr, save, eval_interval, seq_length and what follows from the task where the user left them unset. */
+  /**
+   * Sets lr, save, eval_interval, seq_length and what follows from the task where the user left
+   * them unset.
+   */
   public static ParsedArguments derive(ParsedArguments given) {
     ParsedArguments arguments = given;
     if (arguments.value("lr") == null) {

@@ -8,8 +8,7 @@ import java.util.Map;
 final class TaskChecks {
   private static final List<String> EMBEDDING =
       List.of("cosine_similarity", "contrastive", "online_contrastive", "infonce");
-  private static final List<String> RERANKING =
-      List.of("pointwise_reranker", "listwise_reranker");
+  private static final List<String> RERANKING = List.of("pointwise_reranker", "listwise_reranker");
   private static final Map<String, List<String>> LOSSES =
       Map.of("embedding", EMBEDDING, "reranker", RERANKING, "generative_reranker", RERANKING);
 
@@ -45,6 +44,9 @@ final class TaskChecks {
     checkInfoNce(a);
     if (!task.equals("causal_lm")) {
       checkTokens(a, task);
+    } else if (a.flag("save_predictions")) {
+      throw new UserError(
+          "--save_predictions true has no effect with --task_type causal_lm; drop it, or see what the model says with trainer generate.");
     }
   }
 

@@ -133,7 +133,9 @@ public final class ChatTemplates {
                 : tokenizer.specialTokens().getOrDefault("eos_token", ""),
             now);
     boolean begins = format.begins() && tokenizer.addsBosToken();
-    return FormatTemplate.of(resolved, asked, begins ? special.getOrDefault("bos_token", "") : "");
+    FormatTemplate template =
+        FormatTemplate.of(resolved, asked, begins ? special.getOrDefault("bos_token", "") : "");
+    return format.name().equals(ChatFormats.RERANKER) ? new RerankerTemplate(template) : template;
   }
 
   private String beginToken(ChatFormat format) {

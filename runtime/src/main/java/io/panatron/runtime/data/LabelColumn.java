@@ -104,7 +104,6 @@ final class LabelColumn {
   }
 
   private static BadRow bad(Column column, String what) {
-    return new BadRow(
-        BadRow.Kind.CONTENT, "has in the column '" + column.name() + "' " + what);
+    return new BadRow(BadRow.Kind.CONTENT, "has in the column '" + column.name() + "' " + what);
   }
 }

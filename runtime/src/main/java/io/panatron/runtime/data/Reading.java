@@ -69,8 +69,7 @@ public record Reading(
 
   /** The same reading of rows that become labelled sequences, or not with null. */
   Reading withTask(@Nullable SequenceTask asked) {
-    return new Reading(
-        columns, mixing, packing, groupByLength, tokens, streaming, channels, asked);
+    return new Reading(columns, mixing, packing, groupByLength, tokens, streaming, channels, asked);
   }
 
   /** Whether rows are tokenized before training. */

@@ -183,7 +183,9 @@ final class RowParser {
           "has no column "
               + (preTraining
                   ? "'text' or 'messages'"
-                  : task == null ? "'messages', nor 'query' and 'response'" : "'messages' or 'query'")
+                  : task == null
+                      ? "'messages', nor 'query' and 'response'"
+                      : "'messages' or 'query'")
               + "; a row looks like "
               + example()
               + ", and --columns gives other columns these meanings");

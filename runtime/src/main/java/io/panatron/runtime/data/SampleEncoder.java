@@ -79,8 +79,7 @@ public final class SampleEncoder {
       if (ids.length == 0) {
         throw new TemplateException("has a conversation that becomes no token");
       }
-      SampleParts part =
-          new SampleParts(new int[] {ids.length}, List.of(example.tags().get(s)));
+      SampleParts part = new SampleParts(new int[] {ids.length}, List.of(example.tags().get(s)));
       sequences.add(new EncodedSample(ids, new float[ids.length], null, part));
     }
     return SampleParts.join(sequences);

@@ -135,11 +135,7 @@ public final class SampleStream implements AutoCloseable {
     if (parts == 0 && epoch == 0) {
       dropped.add(
           BadRow.Kind.LENGTH,
-          located.location()
-              + " has "
-              + longest
-              + " tokens, more than --max_length "
-              + limit);
+          located.location() + " has " + longest + " tokens, more than --max_length " + limit);
     }
     for (int part = 0; part < parts; part++) {
       // A row that is passed over has no sequences to choose from, but counts as a draw.

@@ -32,8 +32,7 @@ record SequenceChoice(SequenceTask task, Truncation truncation, int limit, long 
 
   private List<EncodedSample> groups(
       SequenceTask.Reranking ranking, List<EncodedSample> all, long draw) {
-    int positives =
-        (int) all.stream().filter(s -> s.tag().role() == SequenceRole.POSITIVE).count();
+    int positives = (int) all.stream().filter(s -> s.tag().role() == SequenceRole.POSITIVE).count();
     SplittableRandom random =
         new SplittableRandom(seed * 0x9E3779B97F4A7C15L + draw * 0xD1342543DE82EF95L + 1);
     List<EncodedSample> chosen = new ArrayList<>();

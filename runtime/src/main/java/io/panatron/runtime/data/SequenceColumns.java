@@ -58,8 +58,7 @@ record SequenceColumns(SequenceTask task, @Nullable String system) {
           "has no '%s', without which --infonce_use_batch false and --infonce_hard_negatives have nothing to compare with"
               .formatted(NEGATIVES));
     }
-    double label =
-        takesNegatives ? 1 : LabelColumn.ofPair(pairs.label(), columns.named(LABEL));
+    double label = takesNegatives ? 1 : LabelColumn.ofPair(pairs.label(), columns.named(LABEL));
     List<List<Message>> conversations = new ArrayList<>(List.of(messages));
     List<SequenceTag> tags = new ArrayList<>(List.of(SequenceTag.of(SequenceRole.ANCHOR, label)));
     conversations.add(withSystem(positives.getFirst(), system));
@@ -140,7 +139,8 @@ record SequenceColumns(SequenceTask task, @Nullable String system) {
     }
     JsonNode outer = MessageList.unquoted(column);
     if (!outer.isArray()) {
-      throw bad("has a column '%s' that is not a list of lists of messages".formatted(column.name()));
+      throw bad(
+          "has a column '%s' that is not a list of lists of messages".formatted(column.name()));
     }
     List<List<Message>> all = new ArrayList<>();
     for (JsonNode inner : outer) {

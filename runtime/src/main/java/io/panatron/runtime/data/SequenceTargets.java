@@ -12,7 +12,8 @@ public record SequenceTargets(int[] lastTokens, List<SequenceTag> tags) {
   public SequenceTargets {
     tags = List.copyOf(tags);
     if (lastTokens.length != tags.size()) {
-      throw new IllegalArgumentException(lastTokens.length + " sequences, " + tags.size() + " tags");
+      throw new IllegalArgumentException(
+          lastTokens.length + " sequences, " + tags.size() + " tags");
     }
   }
 }

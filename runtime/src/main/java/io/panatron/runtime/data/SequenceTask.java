@@ -25,7 +25,7 @@ public sealed interface SequenceTask {
   }
 
   /**
-   * {@code --task_type seq_cls}: a row is a sequence and a {@code label}.
+   * {@code --task_type seq_cls}: a row is a sequence with its label column.
    *
    * @param labels classes, or numbers of a regression
    */

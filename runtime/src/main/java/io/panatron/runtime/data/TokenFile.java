@@ -24,13 +24,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Little endian. Records, one for each row: for a sample the number of stretches of equal
  * weight, then weight (float) and tokens of each, then the token ids, then the channel in UTF-8
- * where channels are kept, or for labelled sequences their number, and of each
- * its tokens, role, number of labels (int each) and labels (double); for a bad row its kind, the bytes of its reason, and the reason in
- * UTF-8. After the records the index, {@link #ENTRY} bytes for each row: offset (long), number of
- * the row (long), tokens or -1 for a bad row (int), checksum of the record (int). Then {@link
- * Description} as JSON, and the trailer of {@link #TRAILER} bytes: offset of the index (long), rows
- * (int), bytes of the description (int), checksum of both (int), version (int), {@link #MAGIC}
- * (long).
+ * where channels are kept, or for labelled sequences their number, and of each its tokens, role,
+ * number of labels (int each) and labels (double); for a bad row its kind, the bytes of its reason,
+ * and the reason in UTF-8. After the records the index, {@link #ENTRY} bytes for each row: offset
+ * (long), number of the row (long), tokens or -1 for a bad row (int), checksum of the record (int).
+ * Then {@link Description} as JSON, and the trailer of {@link #TRAILER} bytes: offset of the index
+ * (long), rows (int), bytes of the description (int), checksum of both (int), version (int), {@link
+ * #MAGIC} (long).
  */
 final class TokenFile implements SampleFile {
   static final String EXTENSION = ".tokens";

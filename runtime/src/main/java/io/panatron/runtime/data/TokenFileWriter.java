@@ -42,8 +42,7 @@ final class TokenFileWriter implements Closeable {
     byte[] name =
         sample.channel() == null ? new byte[0] : sample.channel().getBytes(StandardCharsets.UTF_8);
     SampleParts parts = sample.parts();
-    int start =
-        reserve(4 * (1 + 2 * stretches + weights.length) + name.length + bytes(parts));
+    int start = reserve(4 * (1 + 2 * stretches + weights.length) + name.length + bytes(parts));
     buffer.putInt(stretches);
     for (int i = 0; i < weights.length; ) {
       int end = i + 1;

@@ -13,8 +13,8 @@ import java.util.Collections;
  *
  * with m = 3 projections in an MLP with a gate and 2 in one without. For a sequence of s tokens the
  * causal attention of a layer adds, half of the square being masked, {@code 6 q s^2}; behind a
- * window of w tokens, once that is shorter than the sequence, {@code 6 q (2 w s - w^2)}. Norms, heads
- * that score a sequence, activations, the optimizer and recomputation do not count.
+ * window of w tokens, once that is shorter than the sequence, {@code 6 q (2 w s - w^2)}. Norms,
+ * heads that score a sequence, activations, the optimizer and recomputation do not count.
  *
  * <p>Source: Megatron-LM, training/training.py, {@code num_floating_point_operations}, which counts
  * no windows.

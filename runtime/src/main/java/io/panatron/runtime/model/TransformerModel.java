@@ -184,8 +184,8 @@ public final class TransformerModel {
    * What the model says of each sequence at one of its tokens, the last: differentiable.
    *
    * <p><b>Shapes</b>: ids, positions: [tokens] I32, packed as {@code layout} says; result:
-   * [sequences, width] in the accumulator dtype, where the width is the hidden size, the rows of the
-   * output head, or the tokens named.
+   * [sequences, width] in the accumulator dtype, where the width is the hidden size, the rows of
+   * the output head, or the tokens named.
    *
    * @param lastTokens where that token of each sequence stands
    * @param dropout what is dropped on the way
@@ -212,8 +212,7 @@ public final class TransformerModel {
     };
   }
 
-  private Tensor scores(
-      Tape tape, Tensor hidden, int[] lastTokens, @Nullable List<Integer> rows) {
+  private Tensor scores(Tape tape, Tensor hidden, int[] lastTokens, @Nullable List<Integer> rows) {
     Tensor last = SequenceRows.forward(tape, hidden, lastTokens, hidden.dtype());
     return SequenceScores.forward(tape, last, head(), rows);
   }

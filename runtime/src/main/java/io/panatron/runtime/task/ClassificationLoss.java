@@ -2,9 +2,13 @@ package io.panatron.runtime.task;
 
 import io.panatron.runtime.data.SequenceTag;
 import io.panatron.runtime.data.SequenceTask.ProblemType;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /**
  * The loss of {@code --task_type seq_cls}: mean squared error over all numbers, mean cross-entropy
@@ -51,6 +55,37 @@ public record ClassificationLoss(ProblemType problem) implements SequenceLoss {
       outputs[i] = share * 2 * error;
     }
     return loss;
+  }
+
+  @Override
+  public List<Map<String, Object>> predictions(double[][] outputs, List<SequenceTag> tags) {
+    List<Map<String, Object>> rows = new ArrayList<>();
+    for (int s = 0; s < outputs.length; s++) {
+      List<Double> labels = tags.get(s).labels();
+      List<Integer> classes = labels.stream().map(Double::intValue).toList();
+      Map<String, Object> row = new LinkedHashMap<>();
+      switch (problem) {
+        case SINGLE_LABEL_CLASSIFICATION -> {
+          row.put("label", classes.getFirst());
+          row.put("prediction", Numerics.argmax(outputs[s]));
+          row.put("scores", outputs[s]);
+        }
+        case MULTI_LABEL_CLASSIFICATION -> {
+          double[] scores = outputs[s];
+          row.put("label", classes);
+          row.put(
+              "prediction",
+              IntStream.range(0, scores.length).filter(i -> scores[i] > 0).boxed().toList());
+          row.put("scores", scores);
+        }
+        case REGRESSION -> {
+          row.put("label", outputs[s].length == 1 ? labels.getFirst() : labels);
+          row.put("prediction", outputs[s].length == 1 ? outputs[s][0] : outputs[s]);
+        }
+      }
+      rows.add(row);
+    }
+    return rows;
   }
 
   /**

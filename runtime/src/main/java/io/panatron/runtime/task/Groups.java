@@ -3,7 +3,10 @@ package io.panatron.runtime.task;
 import io.panatron.runtime.data.SequenceRole;
 import io.panatron.runtime.data.SequenceTag;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** Where groups of sequences start and end. */
 final class Groups {
@@ -18,6 +21,14 @@ final class Groups {
     int size() {
       return end - start;
     }
+  }
+
+  /** What the positive, which is the first, and the negatives of a group got. */
+  static Map<String, Object> scored(double[] scores) {
+    Map<String, Object> row = new LinkedHashMap<>();
+    row.put("positive", scores[0]);
+    row.put("negatives", Arrays.copyOfRange(scores, 1, scores.length));
+    return row;
   }
 
   /** The groups that start with each sequence of a role. */

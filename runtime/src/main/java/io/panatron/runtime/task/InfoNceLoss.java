@@ -6,6 +6,7 @@ import io.panatron.runtime.task.Groups.Range;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -123,9 +124,7 @@ public record InfoNceLoss(Settings settings) implements SequenceLoss {
       for (int i = 0; i < qq; i++) {
         int other = groups.get(i).anchor;
         scores[documents.length + i] =
-            i == g
-                ? Double.NEGATIVE_INFINITY
-                : Numerics.dot(vectors[group.anchor], vectors[other]);
+            i == g ? Double.NEGATIVE_INFINITY : Numerics.dot(vectors[group.anchor], vectors[other]);
       }
       if (batch && settings.maskFakeNegatives()) {
         mask(scores, documents.length + qq, scores[target] + settings.fakeNegativeMargin());
@@ -145,9 +144,7 @@ public record InfoNceLoss(Settings settings) implements SequenceLoss {
         int part = i - documents.length;
         int left = part < qq ? group.anchor : positive;
         int right =
-            part < 0
-                ? documents[i]
-                : part < qq ? groups.get(part).anchor : documents[part - qq];
+            part < 0 ? documents[i] : part < qq ? groups.get(part).anchor : documents[part - qq];
         product(left, right, scores[i] / settings.temperature());
       }
       return loss;
@@ -167,6 +164,20 @@ public record InfoNceLoss(Settings settings) implements SequenceLoss {
         }
       }
     }
+  }
+
+  @Override
+  public List<Map<String, Object>> predictions(double[][] outputs, List<SequenceTag> tags) {
+    double[][] vectors = UnitVectors.of(outputs).vectors();
+    List<Map<String, Object>> rows = new ArrayList<>();
+    for (Range group : Groups.startingWith(SequenceRole.ANCHOR, tags)) {
+      double[] similarities = new double[group.size() - 1];
+      for (int i = 0; i < similarities.length; i++) {
+        similarities[i] = Numerics.dot(vectors[group.start()], vectors[group.start() + 1 + i]);
+      }
+      rows.add(Groups.scored(similarities));
+    }
+    return rows;
   }
 
   @Override

@@ -56,9 +56,7 @@ final class Numerics {
   }
 
   static double sigmoid(double logit) {
-    return logit >= 0
-        ? 1 / (1 + Math.exp(-logit))
-        : Math.exp(logit) / (1 + Math.exp(logit));
+    return logit >= 0 ? 1 / (1 + Math.exp(-logit)) : Math.exp(logit) / (1 + Math.exp(logit));
   }
 
   /** Whether all are numbers, so that a loss of them is one. */

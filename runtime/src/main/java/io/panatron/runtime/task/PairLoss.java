@@ -1,7 +1,10 @@
 package io.panatron.runtime.task;
 
 import io.panatron.runtime.data.SequenceTag;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The losses of {@code --task_type embedding} that compare an anchor with one other sequence, of
@@ -11,8 +14,8 @@ import java.util.List;
  *   <li>cosine similarity: the mean of {@code (c - y)^2};
  *   <li>contrastive: the mean of {@code (y d^2 + (1 - y) max(1/2 - d, 0)^2) / 2};
  *   <li>online contrastive: the sum of {@code d^2} over the pairs of label 1 that are further apart
- *       than the closest pair of label 0, and of {@code max(1/2 - d, 0)^2} over the pairs of label 0
- *       that are closer than the furthest pair of label 1. With fewer than two pairs of the other
+ *       than the closest pair of label 0, and of {@code max(1/2 - d, 0)^2} over the pairs of label
+ *       0 that are closer than the furthest pair of label 1. With fewer than two pairs of the other
  *       label the mean distance of a pair's own label takes the place of the other's extreme.
  * </ul>
  *
@@ -120,6 +123,19 @@ public record PairLoss(Kind kind) implements SequenceLoss {
     double mean() {
       return sum / count;
     }
+  }
+
+  @Override
+  public List<Map<String, Object>> predictions(double[][] outputs, List<SequenceTag> tags) {
+    double[][] vectors = UnitVectors.of(outputs).vectors();
+    List<Map<String, Object>> rows = new ArrayList<>();
+    for (int s = 0; s + 1 < vectors.length; s += 2) {
+      Map<String, Object> row = new LinkedHashMap<>();
+      row.put("label", tags.get(s).label());
+      row.put("similarity", Numerics.dot(vectors[s], vectors[s + 1]));
+      rows.add(row);
+    }
+    return rows;
   }
 
   @Override

@@ -5,12 +5,13 @@ import io.panatron.runtime.data.SequenceTag;
 import io.panatron.runtime.task.Groups.Range;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The losses of rerankers, which give each pair of query and document a score {@code z}: pointwise,
- * the mean binary cross-entropy of {@code z}; listwise, of each positive and the negatives behind it
- * the cross-entropy of {@code z / temperature} with the positive as the target, the mean over the
- * groups.
+ * the mean binary cross-entropy of {@code z}; listwise, of each positive and the negatives behind
+ * it the cross-entropy of {@code z / temperature} with the positive as the target, the mean over
+ * the groups.
  *
  * <p>A score is the difference of the two columns where the outputs have two: the logits of a yes
  * and a no.
@@ -62,6 +63,14 @@ public sealed interface RankingLoss extends SequenceLoss {
   }
 
   @Override
+  default List<Map<String, Object>> predictions(double[][] outputs, List<SequenceTag> tags) {
+    double[] scores = scores(outputs);
+    return Groups.startingWith(SequenceRole.POSITIVE, tags).stream()
+        .map(group -> Groups.scored(Arrays.copyOfRange(scores, group.start(), group.end())))
+        .toList();
+  }
+
+  @Override
   default Measures measures(boolean evaluation) {
     return new RankingMeasures(this instanceof Listwise, evaluation);
   }
@@ -77,9 +86,7 @@ public sealed interface RankingLoss extends SequenceLoss {
     double[][] gradient = new double[outputs.length][];
     for (int s = 0; s < outputs.length; s++) {
       gradient[s] =
-          outputs[s].length == 1
-              ? new double[] {slopes[s]}
-              : new double[] {slopes[s], -slopes[s]};
+          outputs[s].length == 1 ? new double[] {slopes[s]} : new double[] {slopes[s], -slopes[s]};
     }
     return gradient;
   }

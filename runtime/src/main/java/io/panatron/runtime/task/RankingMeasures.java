@@ -10,8 +10,8 @@ import java.util.TreeMap;
 /**
  * {@code acc}: pointwise the share of documents whose score has the right sign, listwise the share
  * of groups whose positive has the largest score. An evaluation also has {@code mrr}, the mean of 1
- * / rank of the positive in its group, and {@code ndcg}, that of 1 / log2(rank + 1), over the groups
- * with a negative.
+ * / rank of the positive in its group, and {@code ndcg}, that of 1 / log2(rank + 1), over the
+ * groups with a negative.
  */
 final class RankingMeasures implements Measures {
   private final boolean listwise;

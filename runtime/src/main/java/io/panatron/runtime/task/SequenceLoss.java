@@ -2,6 +2,7 @@ package io.panatron.runtime.task;
 
 import io.panatron.runtime.data.SequenceTag;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The loss of a micro-batch's sequences, and its gradient, from what the model says of each.
@@ -20,6 +21,12 @@ public sealed interface SequenceLoss
   record Result(double loss, double[][] gradient) {}
 
   Result of(double[][] outputs, List<SequenceTag> tags);
+
+  /**
+   * What was predicted, a map of names to numbers, texts and lists for each row of the data, or
+   * each group of one.
+   */
+  List<Map<String, Object>> predictions(double[][] outputs, List<SequenceTag> tags);
 
   /** Starts the measures of one micro-batch, or of a whole evaluation. */
   Measures measures(boolean evaluation);

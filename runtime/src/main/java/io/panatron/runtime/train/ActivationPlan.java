@@ -64,13 +64,7 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
       Tensor positions = scope.allocate("positions", DType.I32, tokens);
       Tensor labels = scope.allocate("labels", DType.I32, tokens);
       Tape tape = Tape.recording(backend, scope);
-      objective.rehearse(
-          tape,
-          model,
-          ids,
-          positions,
-          labels,
-          sequenceStarts);
+      objective.rehearse(tape, model, ids, positions, labels, sequenceStarts);
       long kept = scope.currentBytes();
       tape.backward();
       return new ActivationPlan(kept, scope.peakBytes());

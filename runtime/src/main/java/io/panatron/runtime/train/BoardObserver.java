@@ -121,7 +121,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
       values.put("eval/loss", result.loss());
       addChannels(values, "eval/", result.channels());
       result.measures().forEach((name, value) -> values.put("eval/" + name, value));
-      if (settings.board().validationPerplexity()) {
+      if (settings.board().validationPerplexity() && result.unit().equals("tokens")) {
         values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, result.loss())));
       }
       opened(progress.iteration()).scalars(progress.iteration(), values);

@@ -59,6 +59,10 @@ public final class Evaluation implements Validation {
       SortedMap<String, Double> measures) {}
 
   @Override
+  public Result run(long iteration) {
+    return run();
+  }
+
   public Result run() {
     ChannelLosses channels = new ChannelLosses();
     double sum = 0;

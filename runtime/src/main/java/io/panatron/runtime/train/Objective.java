@@ -1,6 +1,5 @@
 package io.panatron.runtime.train;
 
-
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.data.BatchSource;
@@ -8,6 +7,7 @@ import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** What a run minimises: losses of tokens or losses of sequences. */
 public sealed interface Objective permits TokenObjective, SequenceObjective {
@@ -24,7 +24,8 @@ public sealed interface Objective permits TokenObjective, SequenceObjective {
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> batches,
-      boolean checkMemory);
+      boolean checkMemory,
+      @Nullable PredictionLog predictions);
 
   /**
    * The forward pass of a training step on a backend that computes nothing, to see what memory it
@@ -40,5 +41,4 @@ public sealed interface Objective permits TokenObjective, SequenceObjective {
       Tensor positions,
       Tensor labels,
       int[] sequenceStarts);
-
 }

@@ -148,11 +148,7 @@ final class RunHeader {
     int[] starts = peak.sequenceStarts();
     ActivationPlan plan =
         ActivationPlan.of(
-            inputs.model(),
-            inputs.dtype(),
-            inputs.recompute(),
-            starts,
-            inputs.task().objective());
+            inputs.model(), inputs.dtype(), inputs.recompute(), starts, inputs.task().objective());
     say.accept(
         String.format(
             Locale.ROOT,

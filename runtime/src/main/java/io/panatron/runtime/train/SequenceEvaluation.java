@@ -13,37 +13,47 @@ import io.panatron.runtime.nn.DropoutPlan;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.task.Mean;
 import io.panatron.runtime.task.Measures;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
-/** The mean loss of the micro-batches of sequences of the validation set, and what else is measured. */
+/**
+ * The mean loss of the micro-batches of sequences of the validation set, and what else is measured.
+ */
 final class SequenceEvaluation implements Validation {
   private final RankContext rank;
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
   private final boolean checkMemory;
   private final SequenceObjective objective;
+  private final @Nullable PredictionLog log;
 
   SequenceEvaluation(
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> validation,
       boolean checkMemory,
-      SequenceObjective objective) {
+      SequenceObjective objective,
+      @Nullable PredictionLog log) {
     this.rank = rank;
     this.model = model;
     this.validation = validation;
     this.checkMemory = checkMemory;
     this.objective = objective;
+    this.log = log;
   }
 
   @Override
-  public Evaluation.Result run() {
+  public Evaluation.Result run(long iteration) {
     Measures measures = objective.loss().measures(true);
     Mean loss = Mean.NONE;
     long sequences = 0;
+    List<Map<String, Object>> predictions = new ArrayList<>();
     try (BatchSource batches = validation.get()) {
       while (batches.hasNext()) {
         MicroBatch batch = batches.next();
@@ -53,8 +63,14 @@ final class SequenceEvaluation implements Validation {
           loss = loss.plus(objective.loss().of(rows, targets.tags()).loss());
           measures.add(rows, targets.tags());
           sequences += rows.length;
+          if (log != null) {
+            predictions.addAll(objective.loss().predictions(rows, targets.tags()));
+          }
         }
       }
+    }
+    if (log != null) {
+      log.write(iteration, predictions);
     }
     Communicator ranks = rank.groups().dataContext();
     SortedMap<String, Double> values = new TreeMap<>();

@@ -15,6 +15,7 @@ import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.task.SequenceLoss;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A loss of sequences: what the model says at their last tokens, compared with labels or with one
@@ -37,8 +38,9 @@ public record SequenceObjective(SequenceReadout readout, SequenceLoss loss) impl
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> batches,
-      boolean checkMemory) {
-    return new SequenceEvaluation(rank, model, batches, checkMemory, this);
+      boolean checkMemory,
+      @Nullable PredictionLog predictions) {
+    return new SequenceEvaluation(rank, model, batches, checkMemory, this, predictions);
   }
 
   @Override

@@ -71,12 +71,16 @@ record TaskPlan(
       ParsedArguments a, ModelConfig read, ObjectNode json, Path folder) {
     Integer saved = read.output() instanceof OutputHead.Scores(int labels) ? labels : null;
     Integer asked = a.integerOrNull("num_labels");
-    if (asked == null && saved == null) {
+    int labels;
+    if (asked != null) {
+      labels = asked;
+    } else if (saved != null) {
+      labels = saved;
+    } else {
       throw new UserError(
           "--task_type seq_cls needs --num_labels, the number of classes, or of numbers that a"
               + " regression predicts; add it.");
     }
-    int labels = asked == null ? saved : asked;
     requireLabels(saved, labels, folder, "--num_labels " + asked);
     String named = a.textOrNull("problem_type");
     if (named == null && saved != null) {

@@ -9,6 +9,7 @@ import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Language modelling: the weighted loss of each token that is to be predicted.
@@ -32,7 +33,8 @@ public record TokenObjective(TokenLoss tokenLoss, boolean perTokenLoss) implemen
       RankContext rank,
       TransformerModel model,
       Supplier<BatchSource> batches,
-      boolean checkMemory) {
+      boolean checkMemory,
+      @Nullable PredictionLog predictions) {
     return new Evaluation(rank, model, batches, checkMemory, tokenLoss);
   }
 

@@ -171,7 +171,7 @@ public final class TrainStep {
   }
 
   /** The micro-batch that took the most memory so far; null before the first. */
-  Passes.@Nullable ActivationPeak activationPeak() {
+  public Passes.@Nullable ActivationPeak activationPeak() {
     return passes.activationPeak();
   }
 
@@ -221,15 +221,9 @@ public final class TrainStep {
 
     @Override
     public void take(int index, double sequenceLoss, Measures measured) {
-      if (!Double.isFinite(sequenceLoss)
-          && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+      if (!Double.isFinite(sequenceLoss) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
         throw new NonFiniteLossException(
-            where(iteration)
-                + "the loss of micro-batch "
-                + index
-                + " is "
-                + sequenceLoss
-                + ADVICE);
+            where(iteration) + "the loss of micro-batch " + index + " is " + sequenceLoss + ADVICE);
       }
       sum += sequenceLoss;
       sequenceLosses++;

@@ -129,7 +129,7 @@ public final class Trainer {
 
   private void evaluate(Validation validation, Progress progress) {
     long begin = System.nanoTime();
-    Evaluation.Result result = validation.run();
+    Evaluation.Result result = validation.run(progress.iteration());
     observer.onEvaluation(progress, result, (System.nanoTime() - begin) * 1e-9);
   }
 

@@ -6,6 +6,7 @@ import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSampler;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
@@ -119,7 +120,7 @@ public final class TrainingSession {
                   step,
                   schedule,
                   batches,
-                  evaluation(inputs, model),
+                  evaluation(inputs, model, folder),
                   writer,
                   watching.observer(),
                   stop);
@@ -248,7 +249,7 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Validation evaluation(RunInputs inputs, LoadedModel model) {
+  private @Nullable Validation evaluation(RunInputs inputs, LoadedModel model, Path folder) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
@@ -266,7 +267,14 @@ public final class TrainingSession {
     return inputs
         .task()
         .objective()
-        .validation(rank, model.network(), batchSource, config.checkMemory());
+        .validation(rank, model.network(), batchSource, config.checkMemory(), predictions(folder));
+  }
+
+  private @Nullable PredictionLog predictions(Path folder) {
+    ParsedArguments arguments = config.arguments();
+    return arguments.command().equals("sft") && arguments.flag("save_predictions")
+        ? new PredictionLog(folder)
+        : null;
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */

@@ -2,5 +2,10 @@ package io.panatron.runtime.train;
 
 /** Measures the model on the validation set. */
 public interface Validation {
-  Evaluation.Result run();
+  /**
+   * Measures it.
+   *
+   * @param iteration after which it is measured, for what is written of it
+   */
+  Evaluation.Result run(long iteration);
 }

@@ -172,6 +172,7 @@ class TapeGradientTest {
         recorded.addAll(session.recorded);
       }
     }
+    recorded.addAll(SequenceGradientTest.operations());
     Set<String> permitted = new TreeSet<>();
     Arrays.stream(Op.class.getPermittedSubclasses())
         .forEach(op -> permitted.add(op.getSimpleName()));
