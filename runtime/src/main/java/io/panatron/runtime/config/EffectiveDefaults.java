@@ -35,16 +35,10 @@ public final class EffectiveDefaults {
     return ofTask(arguments);
   }
 
-  /** A loss of sequences is no mean over tokens, and its head is no embedding. */
+  /** A loss of sequences is no mean over tokens. */
   private static ParsedArguments ofTask(ParsedArguments given) {
-    String task = given.text("task_type");
-    if (task.equals("causal_lm")) {
-      return given;
-    }
-    ParsedArguments arguments = given.with("calculate_per_token_loss", false);
-    return task.equals("generative_reranker")
-            || given.isGiven("untie_embeddings_and_output_weights")
-        ? arguments
-        : arguments.with("untie_embeddings_and_output_weights", true);
+    return given.text("task_type").equals("causal_lm")
+        ? given
+        : given.with("calculate_per_token_loss", false);
   }
 }

@@ -3,6 +3,7 @@ package io.panatron.runtime.config;
 import io.panatron.runtime.UserError;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** What must hold between the parameters of {@code --task_type} and all others of {@code sft}. */
 final class TaskChecks {
@@ -31,8 +32,7 @@ final class TaskChecks {
     for (Parameter parameter : a.parameters()) {
       NEEDS.forEach((start, needed) -> {
         if (parameter.name().startsWith(start)
-            && a.isGiven(parameter.name())
-            && a.value(parameter.name()) != null
+            && isChanged(a, parameter)
             && !needed.contains(" " + task)
             && !needed.contains(" " + a.textOrNull("loss_type"))) {
           throw new UserError(
@@ -48,6 +48,12 @@ final class TaskChecks {
       throw new UserError(
           "--save_predictions true has no effect with --task_type causal_lm; drop it, or see what the model says with trainer generate.");
     }
+  }
+
+  /** Whether the user asked for something else than the default, which may always be written out. */
+  private static boolean isChanged(ParsedArguments a, Parameter parameter) {
+    return a.isGiven(parameter.name())
+        && !Objects.equals(a.value(parameter.name()), parameter.defaultValue());
   }
 
   private static void checkLoss(ParsedArguments a, String task) {
@@ -79,7 +85,11 @@ final class TaskChecks {
         }
       }
     }
-    if (a.isGiven("infonce_fake_neg_margin") && !a.flag("infonce_mask_fake_negative")) {
+    boolean margin =
+        a.parameters().stream()
+            .filter(parameter -> parameter.name().equals("infonce_fake_neg_margin"))
+            .anyMatch(parameter -> isChanged(a, parameter));
+    if (margin && !a.flag("infonce_mask_fake_negative")) {
       throw new UserError(
           "--infonce_fake_neg_margin has no effect without --infonce_mask_fake_negative true; add that or drop it.");
     }

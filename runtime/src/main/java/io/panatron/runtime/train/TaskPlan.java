@@ -18,7 +18,6 @@ import io.panatron.runtime.task.SequenceLoss;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -195,13 +194,13 @@ record TaskPlan(
   }
 
   private static int token(ParsedArguments a, String parameter, HfTokenizer tokenizer) {
-    OptionalInt id = tokenizer.idOf(a.text(parameter));
-    if (id.isEmpty()) {
+    int[] ids = tokenizer.encode(a.text(parameter));
+    if (ids.length != 1) {
       throw new UserError(
-          "--%s %s is no token of the tokenizer in %s; name one that it has as a whole."
-              .formatted(parameter, a.text(parameter), tokenizer.folder()));
+          "--%s %s is no token of the tokenizer in %s, which makes %d of it; name one that it has as a whole."
+              .formatted(parameter, a.text(parameter), tokenizer.folder(), ids.length));
     }
-    return id.getAsInt();
+    return ids[0];
   }
 
   /** Writes into a config.json what the trained model is. */

@@ -49,7 +49,6 @@ import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -189,8 +188,9 @@ class TasksGoldenTest {
           new SequenceReadout.TokenScores(
               Stream.of("positive", "negative")
                   .map(kind -> golden.setting("generative_reranker_" + kind + "_token").asText())
-                  .map(tokenizer::idOf)
-                  .map(OptionalInt::getAsInt)
+                  .map(tokenizer::encode)
+                  .peek(ids -> assertThat(ids).hasSize(1))
+                  .map(ids -> ids[0])
                   .toList());
       default -> new SequenceReadout.AllScores();
     };
