@@ -26,6 +26,10 @@ module io.panatron.runtime {
   exports io.panatron.runtime.observe.report;
   exports io.panatron.runtime.optim;
   exports io.panatron.runtime.parallel;
+  exports io.panatron.runtime.parallel.pipeline;
+  exports io.panatron.runtime.parallel.simulate;
+  exports io.panatron.runtime.parallel.timeline;
+  exports io.panatron.runtime.parallel.topology;
   exports io.panatron.runtime.quickstart;
   exports io.panatron.runtime.task;
   exports io.panatron.runtime.tensor;

@@ -1,14 +1,13 @@
 package io.panatron.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
-import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.OutOfDeviceMemoryException;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.nn.DropoutRates;
-import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.observe.ProcessFigures;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.parallel.topology.ParallelSizes;
 import io.panatron.runtime.train.Benchmark;
 import io.panatron.runtime.train.RecomputeSettings;
 import java.io.IOException;
@@ -16,6 +15,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -85,6 +85,20 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--threads", description = "CPU threads; all cores by default.")
   @Nullable Integer threads;
 
+  @Option(
+      names = "--tensor_model_parallel_size",
+      defaultValue = "1",
+      description = "Ranks that share each matrix; they divide the threads among them.")
+  int tensorParallelSize = 1;
+
+  @Option(
+      names = "--sequence_parallel",
+      arity = "0..1",
+      defaultValue = "false",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean sequenceParallel;
+
   @Option(names = "--device", defaultValue = "auto", description = "auto or cpu.")
   String device = "auto";
 
@@ -105,10 +119,9 @@ final class BenchCommand implements Callable<Integer> {
             new RecomputeSettings(granularity, method, numLayers, modules),
             warmup,
             steps);
-    Backend backend = DeviceChoice.open(device, threads);
-    try (RankContext rank =
-        RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit))) {
-      Benchmark.Result result = benchmark.run(rank);
+    ParallelSizes sizes = sizes();
+    try {
+      Benchmark.Result result = run(benchmark, sizes);
       double sinceFirstStep = (System.nanoTime() - result.firstStepNanos()) * 1e-9;
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("peer", "panatron");
@@ -116,6 +129,10 @@ final class BenchCommand implements Callable<Integer> {
       line.put("lora", false);
       line.put("compile", false);
       line.put("device", "cpu");
+      if (sizes.world() > 1) {
+        line.put("tensor_model_parallel_size", sizes.tensor());
+        line.put("sequence_parallel", sizes.sequenceParallel());
+      }
       line.put("tokens_per_s", round(result.tokensPerSecond(), 1));
       line.put("step_ms", round(result.medianSeconds() * 1e3, 1));
       line.put("start_s", round(ProcessFigures.secondsSinceStart() - sinceFirstStep, 2));
@@ -125,7 +142,28 @@ final class BenchCommand implements Callable<Integer> {
         spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
       }
       return 0;
+    } catch (OutOfDeviceMemoryException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private Benchmark.Result run(Benchmark benchmark, ParallelSizes sizes) {
+    if (sizes.world() == 1) {
+      try (RankContext rank = DeviceChoice.openRank(device, threads)) {
+        return benchmark.run(rank);
+      }
+    }
+    return LocalLaunch.run(sizes, device, threads, rank -> Optional.of(benchmark.run(rank)));
+  }
+
+  private ParallelSizes sizes() {
+    if (tensorParallelSize < 1) {
+      throw new UserError("--tensor_model_parallel_size must be at least 1.");
+    }
+    return ParallelSizes.ofWorld(tensorParallelSize)
+        .tensor(tensorParallelSize)
+        .sequenceParallel(sequenceParallel)
+        .build();
   }
 
   private DropoutRates dropout() {

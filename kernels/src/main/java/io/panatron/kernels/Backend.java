@@ -98,6 +98,22 @@ public interface Backend extends AutoCloseable {
    */
   void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable);
 
+  /**
+   * {@link #embeddingForward} of the rows that one rank holds: what the other ranks hold is 0 here,
+   * so that the sum over the ranks is the embedding.
+   *
+   * <p><b>Shapes</b>: ids: [tokens] I32, below {@code part.size()}; table: [part.rows(), hidden] C;
+   * y: [tokens, hidden] C.
+   */
+  void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y);
+
+  /**
+   * {@link #embeddingBackward} of the rows that one rank holds: {@code dTable[ids[t] -
+   * part.firstRow()] += dy[t]} for those. dTable: [part.rows(), hidden] A.
+   */
+  void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable);
+
   // ---- residual addition and RMS norm ---------------------------------------------------------
 
   /**
@@ -366,6 +382,61 @@ public interface Backend extends AutoCloseable {
       Tensor weight,
       Tensor labels,
       Tensor dLosses,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight);
+
+  // ---- linear + cross-entropy over a vocabulary that ranks share
+  // ----------------------------------
+
+  /**
+   * {@link #linearCrossEntropyForward} where each rank computes the logits of its own rows. The
+   * ranks exchange two numbers for each token: the log-sum-exp of their logits and the logit of the
+   * label, as {@code A}. Every rank of the group must call this with the same x and labels.
+   *
+   * <p><b>Shapes</b>: weight: [part.rows(), hidden] C; labels: [tokens] I32, below {@code
+   * part.size()}; the others as there. losses and logSumExp are those of the whole vocabulary, the
+   * same bits on every rank.
+   */
+  void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp);
+
+  /**
+   * {@link #linearCrossEntropyBackward} of one rank's rows, without an exchange. {@code dx} is what
+   * these rows contribute: its sum over the ranks is the gradient.
+   */
+  void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight);
+
+  /**
+   * {@link #linearCrossEntropyForwardBackward} of one rank's rows, computing their logits once; the
+   * exchange of {@link #partialCrossEntropyForward}, the gradients of {@link
+   * #partialCrossEntropyBackward}.
+   *
+   * @param dft whether the gradients are those of {@link #linearDftForwardBackward}
+   */
+  void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
       Tensor losses,
       Tensor dx,
       Tensor dWeight);

@@ -120,6 +120,31 @@ public final class OperationShapes {
     matrix(operation, "dTable", dTable, compute.accumulator(), vocab, dy.shape().extent(1));
   }
 
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    embeddingForward(ids, table, y);
+    partialRows("partialEmbeddingForward", "table", table, part);
+  }
+
+  public void partialEmbeddingBackward(Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    embeddingBackward(ids, dy, dTable);
+    partialRows("partialEmbeddingBackward", "dTable", dTable, part);
+  }
+
+  /** That a tensor has a row for each of a rank's rows of the vocabulary. */
+  public void partialRows(String operation, String name, Tensor tensor, VocabularyPart part) {
+    if (tensor.shape().extent(0) != part.rows()) {
+      throw new IllegalArgumentException(
+          operation
+              + ": "
+              + name
+              + " is "
+              + tensor
+              + ", but the rank holds "
+              + part.rows()
+              + " rows of the vocabulary");
+    }
+  }
+
   // ---- residual addition and RMS norm ---------------------------------------------------------
 
   public void addRmsNormForward(

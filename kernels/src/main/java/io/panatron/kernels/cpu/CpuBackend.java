@@ -15,6 +15,7 @@ import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.StoredShapes;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import io.panatron.kernels.host.HostDevice;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -167,6 +168,19 @@ public final class CpuBackend implements Backend {
   public void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
     shapes.embeddingBackward(ids, dy, dTable);
     embedding.embeddingBackward(scratch, ids, dy, dTable);
+  }
+
+  @Override
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    shapes.partialEmbeddingForward(ids, table, part, y);
+    embedding.forward(ids, table, part, y);
+  }
+
+  @Override
+  public void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    shapes.partialEmbeddingBackward(ids, dy, part, dTable);
+    embedding.backward(ids, dy, part, dTable);
   }
 
   @Override
@@ -385,6 +399,55 @@ public final class CpuBackend implements Backend {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    shapes.linearCrossEntropyForward(x, weight, labels, losses, logSumExp);
+    shapes.partialRows("partialCrossEntropyForward", "weight", weight, part);
+    crossEntropy.forward(scratch, x, weight, part, labels, losses, logSumExp);
+  }
+
+  @Override
+  public void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+    shapes.partialRows("partialCrossEntropyBackward", "weight", weight, part);
+    crossEntropy.backward(scratch, x, weight, part, labels, logSumExp, dLosses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    String operation = "partialCrossEntropyForwardBackward";
+    shapes.crossEntropyAtOnce(operation, x, weight, labels, dLosses, losses, dx, dWeight);
+    shapes.partialRows(operation, "weight", weight, part);
+    crossEntropy.forwardBackward(
+        scratch, x, weight, part, labels, dLosses, dft, losses, dx, dWeight);
   }
 
   @Override

@@ -48,7 +48,7 @@ public record Recompute(Segment segment, Tensor input, List<Tensor> outputs) imp
 
   @Override
   public void backward(Tape tape) {
-    Tape again = Tape.rebuilding(tape.backend(), tape.scope());
+    Tape again = Tape.rebuilding(tape);
     List<Tensor> rebuilt = segment.run(again, input);
     again.skipDeferred();
     for (int i = 0; i < outputs.size(); i++) {

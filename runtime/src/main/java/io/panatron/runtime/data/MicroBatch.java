@@ -1,5 +1,6 @@
 package io.panatron.runtime.data;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -83,6 +84,34 @@ public record MicroBatch(
     return tokens.length;
   }
 
+  /**
+   * The same samples with a further sequence behind them, so that the number of tokens is a
+   * multiple of {@code multiple}. Nothing is predicted in it, and its losses count nowhere.
+   */
+  public MicroBatch filledTo(int multiple) {
+    int missing = Math.floorMod(-tokens.length, multiple);
+    if (missing == 0) {
+      return this;
+    }
+    int length = tokens.length + missing;
+    int[] places = Arrays.copyOf(positions, length);
+    int[] nothing = Arrays.copyOf(labels, length);
+    for (int t = tokens.length; t < length; t++) {
+      places[t] = t - tokens.length;
+      nothing[t] = NO_LABEL;
+    }
+    int[] starts = Arrays.copyOf(sequenceStarts, sequenceStarts.length + 1);
+    starts[sequenceStarts.length] = length;
+    return new MicroBatch(
+        Arrays.copyOf(tokens, length),
+        places,
+        nothing,
+        Arrays.copyOf(lossWeights, length),
+        starts,
+        targetTokens,
+        samples);
+  }
+
   /** Puts samples one after the other without padding. */
   static MicroBatch packed(List<EncodedSample> encoded, int[] samples) {
     int[] lengths = encoded.stream().mapToInt(EncodedSample::length).toArray();
@@ -93,7 +122,7 @@ public record MicroBatch(
   static MicroBatch padded(List<EncodedSample> encoded, int padId, int[] samples) {
     int longest = encoded.stream().mapToInt(EncodedSample::length).max().orElse(0);
     int[] lengths = new int[encoded.size()];
-    java.util.Arrays.fill(lengths, longest);
+    Arrays.fill(lengths, longest);
     return of(encoded, lengths, padId, samples);
   }
 
@@ -108,7 +137,7 @@ public record MicroBatch(
     int[] positions = new int[total];
     int[] labels = new int[total];
     float[] weights = new float[total];
-    java.util.Arrays.fill(labels, NO_LABEL);
+    Arrays.fill(labels, NO_LABEL);
     int targets = 0;
     for (int s = 0; s < lengths.length; s++) {
       EncodedSample sample = encoded.get(s);

@@ -42,7 +42,7 @@ public record FlopCount(
     double projections = config.activation().gated() ? 3 : 2;
     double mlp = projections * hidden * config.intermediateSize();
     double output =
-        config.output() instanceof OutputHead.Vocabulary ? hidden * config.vocabSize() : 0;
+        config.output() instanceof HeadKind.Vocabulary ? hidden * config.vocabSize() : 0;
     SlidingWindow window = config.slidingWindow();
     int windowed = window == null ? 0 : Collections.frequency(window.layers(), true);
     double perLayer = FORWARD_AND_BACKWARD * config.queryRows();

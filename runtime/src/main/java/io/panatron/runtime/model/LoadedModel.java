@@ -5,10 +5,13 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.ModelWeights;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param run owns the parameters and everything else that lives as long as the run
  * @param store the parameters
  * @param network the forward pass
+ * @param parallel how the ranks of the group share the parameters
  * @param initialized whether the weights were drawn at random, because the folder has none
  */
 public record LoadedModel(
@@ -25,6 +29,7 @@ public record LoadedModel(
     MemoryScope run,
     ParameterStore store,
     TransformerModel network,
+    TensorParallel parallel,
     boolean initialized)
     implements AutoCloseable {
   /** The head of a sequence classifier, in files as in the store. */
@@ -87,27 +92,30 @@ public record LoadedModel(
               + " is not supported on "
               + backend.device().describe());
     }
+    TensorParallel parallel =
+        TensorParallel.of(rank.groups().tensor(), rank.sizes().sequenceParallel());
+    ModelBuilder.requireShares(config, parallel.size());
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights =
           ModelWeights.open(folder, arena)
               .under(config.family().weights().base(), "lm_head.weight");
       ModelConfig filed = saved;
       if (!weights.isEmpty()) {
-        if (!(saved.output() instanceof OutputHead.Vocabulary)) {
+        if (!(saved.output() instanceof HeadKind.Vocabulary)) {
           // What is left of the model that this one is made from.
           weights = weights.without("lm_head.weight");
-          filed = weights.tensor(SCORE) == null ? saved.withOutput(OutputHead.NONE) : saved;
+          filed = weights.tensor(SCORE) == null ? saved.withOutput(HeadKind.NONE) : saved;
         }
         weights.match(ParameterLayout.hfShapes(filed), ParameterLayout.tiedHfNames(filed), source);
       }
-      LoadedModel model = allocate(rank, config, options, weights.isEmpty());
+      LoadedModel model = allocate(rank, config, options, parallel, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
         WeightInitializer initializer = new WeightInitializer(backend, config, options.seed());
         if (weights.isEmpty()) {
-          initializer.initialize(model.store, scratch);
+          initializer.initialize(model.store, parallel, scratch);
         } else {
           // The saved shapes: rows of new tokens come after those of the files.
-          new WeightTransfer(backend, filed)
+          new WeightTransfer(backend, filed, parallel, rank.memory())
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
           if (!filed.equals(saved) && model.store.contains(SCORE)) {
             initializer.initialize(model.store.parameter(SCORE), scratch);
@@ -122,14 +130,21 @@ public record LoadedModel(
   }
 
   private static LoadedModel allocate(
-      RankContext rank, ModelConfig config, Options options, boolean initialized) {
+      RankContext rank,
+      ModelConfig config,
+      Options options,
+      TensorParallel parallel,
+      boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
+    List<FlatLayout.Spec> specs = ModelBuilder.specs(config, parallel);
+    long multiple = FlatLayout.multipleFor(rank.groups().dataContext().size());
     ParameterStore store =
         new ParameterStore(
             backend,
             run,
-            ModelBuilder.specs(config),
+            new FlatLayout(specs, multiple),
+            specs,
             options.dtype(),
             options.trained() ? options.gradients() : null);
     TransformerModel network =
@@ -137,8 +152,9 @@ public record LoadedModel(
             config,
             store,
             ModelBuilder.rotary(
-                backend.device(), run, config, options.positions(), options.dtype().accumulator()));
-    return new LoadedModel(config, run, store, network, initialized);
+                backend.device(), run, config, options.positions(), options.dtype().accumulator()),
+            parallel);
+    return new LoadedModel(config, run, store, network, parallel, initialized);
   }
 
   @Override

@@ -67,8 +67,64 @@ public record ModelConfig(
     @Nullable Integer bosTokenId,
     List<Integer> eosTokenIds,
     @Nullable Integer padTokenId,
-    OutputHead output) {
+    HeadKind output) {
   static final String FILE_NAME = "config.json";
+
+  /** A language model. */
+  public ModelConfig(
+      ModelFamily family,
+      int vocabSize,
+      int hiddenSize,
+      int intermediateSize,
+      int numLayers,
+      int numHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int maxPositionEmbeddings,
+      double normEpsilon,
+      double ropeTheta,
+      @Nullable RopeScaling ropeScaling,
+      @Nullable SlidingWindow slidingWindow,
+      boolean tieWordEmbeddings,
+      boolean qkvBias,
+      boolean outputBias,
+      boolean mlpBias,
+      boolean qkNorm,
+      MlpActivation activation,
+      int rotaryDim,
+      double initializerRange,
+      @Nullable SafetensorsDtype dtype,
+      @Nullable Integer bosTokenId,
+      List<Integer> eosTokenIds,
+      @Nullable Integer padTokenId) {
+    this(
+        family,
+        vocabSize,
+        hiddenSize,
+        intermediateSize,
+        numLayers,
+        numHeads,
+        numKeyValueHeads,
+        headDim,
+        maxPositionEmbeddings,
+        normEpsilon,
+        ropeTheta,
+        ropeScaling,
+        slidingWindow,
+        tieWordEmbeddings,
+        qkvBias,
+        outputBias,
+        mlpBias,
+        qkNorm,
+        activation,
+        rotaryDim,
+        initializerRange,
+        dtype,
+        bosTokenId,
+        eosTokenIds,
+        padTokenId,
+        HeadKind.VOCABULARY);
+  }
 
   /**
    * Checks every size.
@@ -175,28 +231,28 @@ public record ModelConfig(
    */
   public ModelConfig languageModel(Path folder) {
     return switch (output) {
-      case OutputHead.Vocabulary head -> this;
-      case OutputHead.Scores head ->
+      case HeadKind.Vocabulary head -> this;
+      case HeadKind.Scores head ->
           throw new UserError(
               "%s is a sequence classifier (%s), which predicts no tokens; give a language model, or train this one with --task_type seq_cls or reranker."
                   .formatted(folder, family.classifierArchitecture()));
-      case OutputHead.None head -> {
+      case HeadKind.None head -> {
         if (!tieWordEmbeddings) {
           throw new UserError(
               "%s is a base model (%s) without an output head, which predicts no tokens; give a language model, or train this one with another --task_type."
                   .formatted(folder, family.baseArchitecture()));
         }
-        yield withOutput(OutputHead.VOCABULARY);
+        yield withOutput(HeadKind.VOCABULARY);
       }
     };
   }
 
   /** The same model with another output head. */
-  public ModelConfig withOutput(OutputHead head) {
+  public ModelConfig withOutput(HeadKind head) {
     return with(vocabSize, head);
   }
 
-  private ModelConfig with(int rows, OutputHead head) {
+  private ModelConfig with(int rows, HeadKind head) {
     return new ModelConfig(
         family,
         rows,

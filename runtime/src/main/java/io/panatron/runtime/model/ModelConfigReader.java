@@ -105,21 +105,21 @@ final class ModelConfigReader {
         output());
   }
 
-  private OutputHead output() {
+  private HeadKind output() {
     JsonNode architectures = json.get("architectures");
     if (architectures == null) {
-      return OutputHead.VOCABULARY;
+      return HeadKind.VOCABULARY;
     }
     String architecture = architectures.get(0).textValue();
     if (architecture.equals(family.baseArchitecture())) {
-      return OutputHead.NONE;
+      return HeadKind.NONE;
     }
     if (!architecture.equals(family.classifierArchitecture())) {
-      return OutputHead.VOCABULARY;
+      return HeadKind.VOCABULARY;
     }
     // As transformers: the labels' names count before their number, and there are 2 by default.
     JsonNode names = json.get("id2label");
-    return new OutputHead.Scores(
+    return new HeadKind.Scores(
         names != null && names.isObject() ? names.size() : json.integer("num_labels", 2));
   }
 

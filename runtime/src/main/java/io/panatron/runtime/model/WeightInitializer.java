@@ -6,6 +6,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -61,17 +62,73 @@ public final class WeightInitializer {
     }
   }
 
+  /** As above, of one rank among those that share the matrices: its part of the same numbers. */
+  public void initialize(ParameterStore store, TensorParallel parallel, MemoryScope scratch) {
+    if (parallel.size() == 1) {
+      initialize(store, scratch);
+      return;
+    }
+    for (ParameterShard shard : ParameterShard.of(config, parallel)) {
+      Parameter parameter = store.parameter(shard.layout().name());
+      if (parameter.shape().rank() == 1) {
+        fill(parameter);
+      } else {
+        initialize(parameter, shard, scratch);
+      }
+    }
+  }
+
+  /** Draws the whole matrix, some rows at a time, and keeps what belongs to the shard. */
+  private void initialize(Parameter parameter, ParameterShard shard, MemoryScope scratch) {
+    RandomGenerator random = stream(parameter.name());
+    double deviation = deviation(parameter.name());
+    long width = shard.layout().columns();
+    TensorSplit.Range columns = shard.columns();
+    int step = Math.toIntExact(Math.clamp(CHUNK / width, 1, shard.layout().rows()));
+    Tensor staging = scratch.allocate("initial weights", DType.F32, step * columns.count());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment drawn = arena.allocate(step * width * Float.BYTES, 8);
+      MemorySegment kept = arena.allocate(staging.bytes(), 8);
+      for (long start = 0; start < shard.layout().rows(); start += step) {
+        long count = Math.min(step, shard.layout().rows() - start);
+        draw(random, deviation, drawn, Math.toIntExact(count * width));
+        long row = 0;
+        for (TensorSplit.Range range : shard.rows()) {
+          long first = Math.max(range.first(), start);
+          long rows = Math.min(range.first() + range.count(), start + count) - first;
+          if (rows > 0) {
+            new HostWindow(first - start, rows, columns.first(), columns.count(), width)
+                .take(drawn, Float.BYTES, kept);
+            Tensor part = staging.slice(0, rows * columns.count());
+            backend.device().upload(kept.asSlice(0, part.bytes()), part);
+            Tensor into = parameter.value().slice(row + first - range.first(), rows);
+            backend.copy(part, into.reshape(into.elements()));
+          }
+          row += range.count();
+        }
+      }
+    } finally {
+      scratch.release(staging);
+    }
+  }
+
+  private void fill(Parameter vector) {
+    backend.fill(vector.value(), vector.name().endsWith(".bias") ? 0 : 1);
+  }
+
+  private double deviation(String name) {
+    boolean toResidual = name.endsWith("o_proj.weight") || name.endsWith("down_proj.weight");
+    double deviation = config.initializerRange();
+    return toResidual ? deviation / Math.sqrt(2.0 * config.numLayers()) : deviation;
+  }
+
   private void initialize(Parameter parameter, Tensor staging, MemorySegment host) {
     if (parameter.shape().rank() == 1) {
-      backend.fill(parameter.value(), parameter.name().endsWith(".bias") ? 0 : 1);
+      fill(parameter);
       return;
     }
     RandomGenerator random = stream(parameter.name());
-    double deviation = config.initializerRange();
-    if (parameter.name().endsWith("o_proj.weight")
-        || parameter.name().endsWith("down_proj.weight")) {
-      deviation /= Math.sqrt(2.0 * config.numLayers());
-    }
+    double deviation = deviation(parameter.name());
     Tensor flat = parameter.value().reshape(parameter.value().elements());
     for (long first = 0; first < flat.elements(); first += CHUNK) {
       int count = (int) Math.min(CHUNK, flat.elements() - first);

@@ -2,6 +2,8 @@ package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Shape;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,19 +11,46 @@ import java.util.Map;
 /**
  * Where each parameter lies in a flat buffer that holds them all.
  *
- * <p>Parameters with weight decay come first. Each starts at a multiple of {@value #ALIGNMENT}
- * elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
+ * <p>Parameters with weight decay come first, and among those with it and those without it the ones
+ * that this rank alone holds. Each starts at a multiple of {@value #ALIGNMENT} elements; the gaps
+ * hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class FlatLayout {
   /** Elements; Megatron aligns the parameters of its flat buffers likewise. */
   static final long ALIGNMENT = 64;
 
   private final Map<String, Slot> slots = new LinkedHashMap<>();
+  private final Map<Sharing, List<Range>> ranges = new EnumMap<>(Sharing.class);
   private final long decayedElements;
   private final long elements;
 
-  /** A parameter to be: its name, its shape, and whether weight decay applies to it. */
-  public record Spec(String name, Shape shape, boolean decays) {
+  /** Who holds a parameter, among the ranks that share a model's matrices. */
+  public enum Sharing {
+    /** This rank alone: a part of a matrix, or everything where one rank has all. */
+    OWN,
+    /** Every rank, each of which computes its whole gradient. */
+    REPLICATED,
+    /** Every rank, each of which computes a part of its gradient, to be summed over the ranks. */
+    SUMMED
+  }
+
+  /** Consecutive elements of a flat buffer. */
+  public record Range(long first, long count) {
+    /** Behind the last element. */
+    public long end() {
+      return first + count;
+    }
+  }
+
+  /**
+   * A parameter to be: its name, its shape, whether weight decay applies to it, and who holds it.
+   */
+  public record Spec(String name, Shape shape, boolean decays, Sharing sharing) {
+    /** Of a rank that alone holds it. */
+    public Spec(String name, Shape shape, boolean decays) {
+      this(name, shape, decays, Sharing.OWN);
+    }
+
     /** Weight decay leaves out biases and every other one-dimensional parameter. */
     public Spec(String name, Shape shape) {
       this(name, shape, shape.rank() >= 2);
@@ -33,21 +62,62 @@ public final class FlatLayout {
 
   /** Lays out parameters of distinct names. */
   public FlatLayout(List<Spec> specs) {
+    this(specs, ALIGNMENT);
+  }
+
+  /**
+   * As above, with a gap at the end.
+   *
+   * @param multiple what {@link #elements} is a multiple of, see {@link #multipleFor}
+   */
+  public FlatLayout(List<Spec> specs, long multiple) {
     List<Spec> ordered = new ArrayList<>(specs);
-    ordered.sort((a, b) -> Boolean.compare(b.decays(), a.decays()));
+    ordered.sort(Comparator.comparing((Spec spec) -> !spec.decays()).thenComparing(Spec::sharing));
     long next = 0;
     long decayed = 0;
     for (Spec spec : ordered) {
       if (slots.put(spec.name(), new Slot(next, spec.shape())) != null) {
         throw new IllegalArgumentException("two parameters are named " + spec.name());
       }
+      note(spec.sharing(), new Range(next, paddedElements(spec.shape())));
       next += paddedElements(spec.shape());
       if (spec.decays()) {
         decayed = next;
       }
     }
     decayedElements = decayed;
-    elements = next;
+    elements = (next + multiple - 1) / multiple * multiple;
+  }
+
+  /**
+   * What a flat buffer's length must be a multiple of for so many ranks to share it: each has the
+   * same whole number of elements, and parts of it can begin on cache lines.
+   */
+  public static long multipleFor(int ranks) {
+    if (ranks == 1) {
+      return ALIGNMENT;
+    }
+    long multiple = 2 * ALIGNMENT;
+    while (multiple % ranks != 0) {
+      multiple += 2 * ALIGNMENT;
+    }
+    return multiple;
+  }
+
+  /** Adds a range behind those noted so far, to the last of them where it goes on there. */
+  private void note(Sharing sharing, Range range) {
+    List<Range> noted = ranges.computeIfAbsent(sharing, s -> new ArrayList<>());
+    Range last = noted.isEmpty() ? null : noted.getLast();
+    if (last != null && last.first() + last.count() == range.first()) {
+      noted.set(noted.size() - 1, new Range(last.first(), last.count() + range.count()));
+    } else {
+      noted.add(range);
+    }
+  }
+
+  /** Where the parameters of a kind lie, their gaps included: two ranges at most. */
+  public List<Range> ranges(Sharing sharing) {
+    return List.copyOf(ranges.getOrDefault(sharing, List.of()));
   }
 
   /** Elements that a parameter takes up, the gap behind it included. */

@@ -12,12 +12,15 @@ import java.util.List;
  * @param gateUp weight [2 ffn, hidden]: gate rows, then up rows; without a gate [ffn, hidden]
  * @param activation of a kind that fits the rows of {@code gateUp}
  * @param down weight [hidden, ffn]
+ * @param parallel how ranks share the ffn columns
  */
-public record MlpBlock(LinearLayer gateUp, MlpActivation activation, LinearLayer down) {
+public record MlpBlock(
+    LinearLayer gateUp, MlpActivation activation, LinearLayer down, TensorParallel parallel) {
 
   /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
   public Tensor forward(Tape tape, Tensor x) {
-    return down.forward(tape, activation.forward(tape, gateUp.forward(tape, x)));
+    Tensor wide = parallel.enter(tape, x, all -> gateUp.forward(tape, all));
+    return parallel.leave(tape, down.forward(tape, activation.forward(tape, wide)));
   }
 
   List<Parameter> parameters() {

@@ -41,7 +41,22 @@ public final class ParameterStore {
       List<FlatLayout.Spec> specs,
       DType dtype,
       @Nullable DType gradientDType) {
-    layout = new FlatLayout(specs);
+    this(backend, run, new FlatLayout(specs), specs, dtype, gradientDType);
+  }
+
+  /**
+   * As above, in a layout of these parameters that was made before.
+   *
+   * @param specs in the order of {@link #all}
+   */
+  public ParameterStore(
+      Backend backend,
+      MemoryScope run,
+      FlatLayout layout,
+      List<FlatLayout.Spec> specs,
+      DType dtype,
+      @Nullable DType gradientDType) {
+    this.layout = layout;
     values = run.allocate("parameters", dtype, layout.elements());
     backend.fill(values, 0);
     if (gradientDType != null) {

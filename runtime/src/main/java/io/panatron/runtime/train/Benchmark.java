@@ -8,6 +8,7 @@ import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.SharedGradients;
 import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -57,7 +58,8 @@ public record Benchmark(
               rank.backend(),
               loaded.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
-              loaded.store());
+              loaded.store(),
+              SharedGradients.of(rank, loaded.store()));
       RecomputePlan plan = recompute.planFor(loaded.config().numLayers());
       TrainStep step =
           new TrainStep(

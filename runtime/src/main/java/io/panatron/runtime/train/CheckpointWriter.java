@@ -1,17 +1,14 @@
 package io.panatron.runtime.train;
 
-import io.panatron.kernels.Tensor;
 import io.panatron.runtime.checkpoint.AsyncCheckpoints;
 import io.panatron.runtime.checkpoint.CheckpointContents;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.HfModelFolder;
-import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
-import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -86,12 +83,20 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     stall.begin();
     CheckpointContents contents = contents(progress);
     if (background == null) {
-      add(progress, store.save(contents));
+      add(progress, write(contents));
     } else {
       background.save(contents);
       begun.add(progress);
     }
     end(stall, "save", progress.iteration());
+  }
+
+  private Path write(CheckpointContents contents) {
+    try {
+      return store.save(contents);
+    } finally {
+      transfer.endSaving();
+    }
   }
 
   private void add(Progress progress, Path folder) {
@@ -158,44 +163,25 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
-    Tensor values = model.store().values();
+    SavedTensors tensors = SavedTensors.of(transfer, model, optimizer, settings.saveOptimizer());
     HfModelFolder folder =
         new HfModelFolder(
             inputs.files(),
-            WeightTransfer.fileDtype(values.dtype()),
-            transfer.sources(model.store(), values),
+            WeightTransfer.fileDtype(model.store().values().dtype()),
+            tensors.model(),
             settings.maxShardBytes());
-    List<TensorSource> main = new ArrayList<>();
-    List<TensorSource> moments = new ArrayList<>();
-    if (settings.saveOptimizer()) {
-      FlatState narrow = optimizer.narrowParameters();
-      if (narrow != null) {
-        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
-      } else if (optimizer.mainParameters() != values) {
-        main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
-      }
-      new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, state) ->
-              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
-      new TreeMap<>(optimizer.moments())
-          .forEach(
-              (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
-    }
     return new CheckpointContents(
-        progress.iteration(), folder, main, moments, state(progress), argsJson);
+        progress.iteration(),
+        folder,
+        tensors.mainParameters(),
+        tensors.optimizer(),
+        state(progress),
+        argsJson);
   }
 
   /** The newest checkpoint of this run; null before the first. */
   @Nullable Path lastFolder() {
     return lastFolder;
-  }
-
-  /**
-   * Under which name the scales of a state are saved; it has the dtype, since the scales are of use
-   * to that alone.
-   */
-  static String scalesName(FlatState state) {
-    return state.name() + ".scales." + state.values().dtype();
   }
 
   private TrainerState state(Progress progress) {

@@ -84,7 +84,8 @@ public final class Evaluation implements Validation {
         Collections.emptySortedMap());
   }
 
-  private double lossSum(MicroBatch batch, ChannelLosses channels) {
+  private double lossSum(MicroBatch drawn, ChannelLosses channels) {
+    MicroBatch batch = drawn.filledTo(model.tokenMultiple());
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("evaluation", checkMemory)) {
       Tape tape = Tape.inference(backend, scope);
@@ -92,7 +93,7 @@ public final class Evaluation implements Validation {
       Tensor losses =
           model.losses(tape, device.ids(), device.labels(), device.positions(), device.layout());
       double[] values = HostTransfer.download(backend.device(), losses);
-      channels.add(batch, values, tokenLoss);
+      channels.add(drawn, values, tokenLoss);
       double sum = 0;
       for (int t = 0; t < values.length; t++) {
         sum += tokenLoss.of(values[t]) * batch.lossWeights()[t];

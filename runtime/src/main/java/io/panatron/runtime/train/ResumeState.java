@@ -85,7 +85,9 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             ? transfer
             : new WeightTransfer(
                 rank.backend(),
-                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()));
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()),
+                model.parallel(),
+                rank.memory());
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
     restoration.loadMainParameters(config.checkMemory());
     if (resume.finetune()) {
@@ -224,7 +226,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     }
 
     private void load(Map<String, SafetensorsTensor> tensors, String prefix, FlatState state) {
-      transfer.load(tensors, prefix, state, tensors.get(CheckpointWriter.scalesName(state)));
+      transfer.load(tensors, prefix, state, tensors.get(SavedTensors.scalesName(state)));
     }
   }
 }

@@ -8,7 +8,7 @@ import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.SequenceTask;
 import io.panatron.runtime.data.SequenceTask.ProblemType;
 import io.panatron.runtime.model.ModelConfig;
-import io.panatron.runtime.model.OutputHead;
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.SequenceReadout;
 import io.panatron.runtime.task.ClassificationLoss;
 import io.panatron.runtime.task.InfoNceLoss;
@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  */
 record TaskPlan(
     String name,
-    OutputHead output,
+    HeadKind output,
     @Nullable SequenceTask rows,
     @Nullable ProblemType problem,
     int sequences,
@@ -68,7 +68,7 @@ record TaskPlan(
 
   private static TaskPlan classification(
       ParsedArguments a, ModelConfig read, ObjectNode json, Path folder) {
-    Integer saved = read.output() instanceof OutputHead.Scores(int labels) ? labels : null;
+    Integer saved = read.output() instanceof HeadKind.Scores(int labels) ? labels : null;
     Integer asked = a.integerOrNull("num_labels");
     int labels;
     if (asked != null) {
@@ -96,7 +96,7 @@ record TaskPlan(
     }
     return new TaskPlan(
         "seq_cls",
-        new OutputHead.Scores(labels),
+        new HeadKind.Scores(labels),
         new SequenceTask.Classification(problem, labels),
         problem,
         1,
@@ -140,7 +140,7 @@ record TaskPlan(
             : new PairLoss(PairLoss.Kind.valueOf(lossType.toUpperCase(Locale.ROOT)));
     return new TaskPlan(
         "embedding",
-        OutputHead.NONE,
+        HeadKind.NONE,
         new SequenceTask.Embedding(lossType, label, hard, needsNegatives),
         null,
         2,
@@ -169,7 +169,7 @@ record TaskPlan(
     SequenceTask.Reranking rows =
         new SequenceTask.Reranking(
             a.integer("max_positive_samples"), a.integer("max_negative_samples"));
-    OutputHead output;
+    HeadKind output;
     SequenceReadout readout;
     if (name.equals("generative_reranker")) {
       output = read.languageModel(folder).output();
@@ -179,9 +179,9 @@ record TaskPlan(
                   token(a, "generative_reranker_positive_token", tokenizer),
                   token(a, "generative_reranker_negative_token", tokenizer)));
     } else {
-      Integer saved = read.output() instanceof OutputHead.Scores(int labels) ? labels : null;
+      Integer saved = read.output() instanceof HeadKind.Scores(int labels) ? labels : null;
       requireLabels(saved, 1, folder, "--task_type reranker");
-      output = new OutputHead.Scores(1);
+      output = new HeadKind.Scores(1);
       readout = new SequenceReadout.AllScores();
     }
     return new TaskPlan(
@@ -203,17 +203,30 @@ record TaskPlan(
     return ids[0];
   }
 
+  /**
+   * That a run of so many ranks can train it.
+   *
+   * @throws UserError where it cannot
+   */
+  void requireRanks(int ranks) {
+    if (rows != null && ranks > 1) {
+      throw new UserError(
+          "--task_type %s does not train on several ranks yet; start it as one, or take causal_lm."
+              .formatted(name));
+    }
+  }
+
   /** Writes into a config.json what the trained model is. */
   void describeIn(ObjectNode json, ModelConfig model, HfTokenizer tokenizer) {
     switch (output) {
-      case OutputHead.Vocabulary head -> {
+      case HeadKind.Vocabulary head -> {
         String architecture = model.family().architecture();
         if (!json.path("architectures").path(0).asText(architecture).equals(architecture)) {
           name(json, architecture);
         }
       }
-      case OutputHead.None head -> name(json, model.family().baseArchitecture());
-      case OutputHead.Scores(int labels) -> {
+      case HeadKind.None head -> name(json, model.family().baseArchitecture());
+      case HeadKind.Scores(int labels) -> {
         name(json, model.family().classifierArchitecture());
         describeLabels(json, labels);
         // By it transformers finds the last token of a sequence.
@@ -255,9 +268,9 @@ record TaskPlan(
   /** The task in words, for the start of a run. */
   String describe() {
     return switch (output) {
-      case OutputHead.Vocabulary head -> name;
-      case OutputHead.None head -> name + ", the hidden state of the last token";
-      case OutputHead.Scores(int labels) ->
+      case HeadKind.Vocabulary head -> name;
+      case HeadKind.None head -> name + ", the hidden state of the last token";
+      case HeadKind.Scores(int labels) ->
           name + ", " + labels + (labels == 1 ? " score" : " scores") + " of the last token";
     };
   }

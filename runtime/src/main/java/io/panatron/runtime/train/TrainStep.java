@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Communicator;
 import io.panatron.kernels.Reduction;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
@@ -68,7 +69,7 @@ public final class TrainStep {
       DropoutStreams dropout) {
     this(
         rank,
-        new SequentialPasses(rank, model, tokenLoss, dropout, checkMemory),
+        new SequentialPasses(rank, model, tokenLoss, dropout, optimizer.ranks(), checkMemory),
         optimizer,
         perTokenLoss,
         tokenLoss);
@@ -112,10 +113,14 @@ public final class TrainStep {
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
-    double lossSum = rank.groups().dataContext().allReduce(loss.sum, Reduction.SUM);
-    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
+    Communicator ranks = rank.groups().dataContext();
+    double lossSum = ranks.allReduce(loss.sum, Reduction.SUM);
+    targets = (long) ranks.allReduce((double) targets, Reduction.SUM);
+    tokens = (long) ranks.allReduce((double) tokens, Reduction.SUM);
     long updateStart = System.nanoTime();
-    double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
+    double divisor = perTokenLoss ? Math.max(targets, 1) : rank.groups().data().size();
+    double scale = 1.0 / divisor / lossScale;
+    completeGradients(iteration);
     double norm = gradientNorm(iteration, lossSum, scale);
     boolean skipped = Double.isNaN(norm);
     if (!skipped) {
@@ -133,8 +138,16 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        loss.channels.sumsOver(rank.groups().dataContext()),
-        SequenceEvaluation.over(rank.groups().dataContext(), loss.measures));
+        loss.channels.sumsOver(ranks),
+        SequenceEvaluation.over(ranks, loss.measures));
+  }
+
+  private void completeGradients(long iteration) {
+    try {
+      optimizer.completeGradients();
+    } catch (NonFiniteGradientException e) {
+      throw new NonFiniteLossException(where(iteration) + e.getMessage() + ADVICE);
+    }
   }
 
   /**

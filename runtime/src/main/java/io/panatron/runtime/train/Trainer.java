@@ -7,6 +7,7 @@ import io.panatron.runtime.observe.StepEvent;
 import io.panatron.runtime.optim.LearningRateSchedule;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,11 +22,13 @@ public final class Trainer {
   private final @Nullable Validation evaluation;
   private final CheckpointSink checkpoints;
   private final TrainingObserver observer;
-  private final StopRequest stop;
+  private final BooleanSupplier stop;
 
   /**
    * @param batches micro-batches from the point where {@link #run} starts
    * @param evaluation null when there is no validation set
+   * @param stop whether to end after the step that was done last; asked equally often on every
+   *     rank, which must all get the same answer
    */
   public Trainer(
       TrainerSettings settings,
@@ -35,7 +38,7 @@ public final class Trainer {
       @Nullable Validation evaluation,
       CheckpointSink checkpoints,
       TrainingObserver observer,
-      StopRequest stop) {
+      BooleanSupplier stop) {
     this.settings = settings;
     this.step = step;
     this.schedule = schedule;
@@ -51,7 +54,7 @@ public final class Trainer {
     Progress progress = start;
     long savedAt = -1;
     boolean dataEnded = false;
-    while (progress.iteration() < settings.trainIterations() && !stop.isRequested()) {
+    while (progress.iteration() < settings.trainIterations() && !stop.getAsBoolean()) {
       Progress after = iterate(progress);
       if (after == null) {
         dataEnded = true;
@@ -64,7 +67,7 @@ public final class Trainer {
       if (evaluation != null && (last || iteration % settings.evalInterval() == 0)) {
         evaluate(evaluation, progress);
       }
-      if (last || stop.isRequested() || iteration % settings.saveInterval() == 0) {
+      if (last || iteration % settings.saveInterval() == 0 || stop.getAsBoolean()) {
         save(progress);
         savedAt = iteration;
       }

@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Reduction;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
@@ -10,16 +11,19 @@ import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSampler;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.ProgressDisplay;
 import io.panatron.runtime.observe.RunLog;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.SharedGradients;
 import io.panatron.runtime.parallel.RankContext;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +38,17 @@ public final class TrainingSession {
   private final PrintWriter out;
   private final StopRequest stop;
   private final Map<String, String> environment;
+  private final SharedInputs shared;
+
+  /** A run of one rank; arguments as below. */
+  public TrainingSession(
+      TrainingConfig config,
+      RankContext rank,
+      PrintWriter out,
+      StopRequest stop,
+      Map<String, String> environment) {
+    this(config, rank, out, stop, environment, new SharedInputs());
+  }
 
   /**
    * A run that has not started.
@@ -41,13 +56,16 @@ public final class TrainingSession {
    * @param out where the user reads
    * @param stop ends the run early when asked to
    * @param environment variables of the process, where trackers find their keys
+   * @param shared what all ranks of this virtual machine read
    */
   public TrainingSession(
       TrainingConfig config,
       RankContext rank,
       PrintWriter out,
       StopRequest stop,
-      Map<String, String> environment) {
+      Map<String, String> environment,
+      SharedInputs shared) {
+    this.shared = shared;
     this.config = config;
     this.rank = rank;
     this.out = out;
@@ -65,14 +83,13 @@ public final class TrainingSession {
   public record Outcome(
       Path folder, @Nullable Path lastCheckpoint, Progress progress, boolean stopped) {}
 
-  /** Trains to the end, or until asked to stop. */
+  /** Trains to the end, or until asked to stop; the main rank. */
   public Outcome run() {
     // All that can be wrong with the input is read before anything is written, so that a mistake
     // leaves no empty run folder.
     WatchSettings watch = WatchSettings.of(config.arguments(), environment);
     recoverSharedFolder();
-    try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
-      refuseToReplaceItsSource(inputs);
+    try (RunInputs inputs = shared.open(rank, this::openInputs)) {
       SaveSchedule saves = SaveSchedule.of(config, inputs);
       TrainerSettings settings = settings(inputs, saves);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
@@ -81,9 +98,8 @@ public final class TrainingSession {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
-        Optimizer optimizer =
-            new Optimizer(rank.backend(), model.run(), config.optimizer(), model.store());
-        WeightTransfer transfer = new WeightTransfer(rank.backend(), inputs.model());
+        Optimizer optimizer = optimizer(model);
+        WeightTransfer transfer = transfer(inputs, model);
         ResumeState resumed =
             ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
         TrainingConfig.Checkpoints saving = config.checkpoints();
@@ -123,18 +139,81 @@ public final class TrainingSession {
                   evaluation(inputs, model, folder),
                   writer,
                   watching.observer(),
-                  stop);
+                  this::isStopping);
           Progress end = train(trainer, start, writer);
-          RunHeader.printActivationPeak(this::say, inputs, step.activationPeak());
+          RunHeader.printActivationPeak(this::say, inputs, rank.sizes(), step.activationPeak());
           boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
           if (inputs.data().isStreamed()) {
             inputs.data().dropped().describe().forEach(this::say);
           }
           watching.ended(stopped);
+          rank.groups().world().barrier();
           return new Outcome(folder, writer.lastFolder(), end, stopped);
         }
       }
     }
+  }
+
+  /** Trains as {@link #run} does on the main rank, without a word and without files. */
+  public void follow() {
+    RunInputs inputs = shared.open(rank, this::openInputs);
+    SaveSchedule saves = SaveSchedule.of(config, inputs);
+    TrainerSettings settings = settings(inputs, saves);
+    try (LoadedModel model = openModel(inputs)) {
+      Optimizer optimizer = optimizer(model);
+      WeightTransfer transfer = transfer(inputs, model);
+      ResumeState resumed =
+          ResumeState.restore(config, inputs, transfer, model, optimizer, rank, line -> {});
+      try (BatchSource batches = trainingBatches(inputs, resumed.progress())) {
+        new Trainer(
+                settings,
+                step(inputs, model, optimizer, resumed.seed()),
+                ScheduleArithmetic.schedule(config, inputs.plan().trainIters()),
+                batches,
+                evaluation(inputs, model, null),
+                new ShardSink(transfer, model, optimizer, config.checkpoints().saveOptimizer()),
+                TrainingObserver.all(List.of()),
+                this::isStopping)
+            .run(resumed.progress());
+      }
+      // What the main rank opened stays open until nobody reads it any more.
+      rank.groups().world().barrier();
+    }
+  }
+
+  private RunInputs openInputs() {
+    RunInputs inputs = RunInputs.open(config, rank.backend(), this::say);
+    boolean fits = false;
+    try {
+      ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
+      inputs.task().requireRanks(rank.sizes().world());
+      refuseToReplaceItsSource(inputs);
+      fits = true;
+      return inputs;
+    } finally {
+      if (!fits) {
+        inputs.close();
+      }
+    }
+  }
+
+  private Optimizer optimizer(LoadedModel model) {
+    return new Optimizer(
+        rank.backend(),
+        model.run(),
+        config.optimizer(),
+        model.store(),
+        SharedGradients.of(rank, model.store()));
+  }
+
+  private WeightTransfer transfer(RunInputs inputs, LoadedModel model) {
+    return new WeightTransfer(rank.backend(), inputs.model(), model.parallel(), rank.memory());
+  }
+
+  /** Whether any rank was asked to stop: all ask at the same points and get the same answer. */
+  private boolean isStopping() {
+    double asked = stop.isRequested() ? 1 : 0;
+    return rank.groups().world().allReduce(asked, Reduction.MAX) > 0;
   }
 
   /**
@@ -249,7 +328,7 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Validation evaluation(RunInputs inputs, LoadedModel model, Path folder) {
+  private @Nullable Validation evaluation(RunInputs inputs, LoadedModel model, @Nullable Path folder) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
@@ -270,9 +349,11 @@ public final class TrainingSession {
         .validation(rank, model.network(), batchSource, config.checkMemory(), predictions(folder));
   }
 
-  private @Nullable PredictionLog predictions(Path folder) {
+  private @Nullable PredictionLog predictions(@Nullable Path folder) {
     ParsedArguments arguments = config.arguments();
-    return arguments.command().equals("sft") && arguments.flag("save_predictions")
+    return folder != null
+            && arguments.command().equals("sft")
+            && arguments.flag("save_predictions")
         ? new PredictionLog(folder)
         : null;
   }

@@ -77,7 +77,7 @@ class ModelConfigTest {
                 null,
                 List.of(339),
                 337,
-                OutputHead.VOCABULARY));
+                HeadKind.VOCABULARY));
   }
 
   @Test
@@ -110,7 +110,7 @@ class ModelConfigTest {
                 null,
                 List.of(351),
                 349,
-                OutputHead.VOCABULARY));
+                HeadKind.VOCABULARY));
   }
 
   @Test
@@ -144,7 +144,7 @@ class ModelConfigTest {
                 null,
                 List.of(375),
                 373,
-                OutputHead.VOCABULARY));
+                HeadKind.VOCABULARY));
     assertThat(config.queriesPerKeyValueHead()).isEqualTo(3);
     assertThat(config.queryRows()).isEqualTo(96);
     assertThat(config.keyValueRows()).isEqualTo(32);
@@ -153,15 +153,15 @@ class ModelConfigTest {
   @Test
   void anArchitectureSaysWhatStandsBehindTheFinalNorm() throws IOException {
     ObjectNode json = fixture("llama3");
-    assertThat(read(json).output()).isEqualTo(OutputHead.VOCABULARY);
+    assertThat(read(json).output()).isEqualTo(HeadKind.VOCABULARY);
     json.putArray("architectures").add("LlamaModel");
-    assertThat(read(json).output()).isEqualTo(OutputHead.NONE);
+    assertThat(read(json).output()).isEqualTo(HeadKind.NONE);
     json.putArray("architectures").add("LlamaForSequenceClassification");
-    assertThat(read(json).output()).isEqualTo(new OutputHead.Scores(2));
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(2));
     json.put("num_labels", 5);
-    assertThat(read(json).output()).isEqualTo(new OutputHead.Scores(5));
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(5));
     json.putObject("id2label").put("0", "no").put("1", "yes").put("2", "perhaps");
-    assertThat(read(json).output()).isEqualTo(new OutputHead.Scores(3));
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(3));
     ModelConfig classifier = read(json);
     assertThat(ParameterLayout.hfShapes(classifier).get("score.weight"))
         .containsExactly(3, classifier.hiddenSize());
@@ -169,7 +169,7 @@ class ModelConfigTest {
     assertThatThrownBy(() -> classifier.languageModel(folder))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("sequence classifier (LlamaForSequenceClassification)");
-    assertThatThrownBy(() -> classifier.withOutput(OutputHead.NONE).languageModel(folder))
+    assertThatThrownBy(() -> classifier.withOutput(HeadKind.NONE).languageModel(folder))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("base model (LlamaModel)");
   }

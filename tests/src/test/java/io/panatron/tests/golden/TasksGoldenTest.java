@@ -26,7 +26,7 @@ import io.panatron.runtime.data.Tokens;
 import io.panatron.runtime.data.Truncation;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
-import io.panatron.runtime.model.OutputHead;
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.model.SequenceReadout;
 import io.panatron.runtime.nn.RecomputePlan;
@@ -172,12 +172,12 @@ class TasksGoldenTest {
     HostTransfer.write(backend.device(), values, weight);
   }
 
-  private static OutputHead output(Case golden) {
+  private static HeadKind output(Case golden) {
     return switch (golden.task()) {
-      case "seq_cls" -> new OutputHead.Scores(golden.setting("num_labels").asInt());
-      case "reranker" -> new OutputHead.Scores(1);
-      case "embedding" -> OutputHead.NONE;
-      default -> OutputHead.VOCABULARY;
+      case "seq_cls" -> new HeadKind.Scores(golden.setting("num_labels").asInt());
+      case "reranker" -> new HeadKind.Scores(1);
+      case "embedding" -> HeadKind.NONE;
+      default -> HeadKind.VOCABULARY;
     };
   }
 

@@ -25,7 +25,8 @@ final class GradientCoverageTest {
                 LinearGradientTest.class,
                 NormGradientTest.class,
                 AttentionGradientTest.class,
-                LossGradientTest.class)
+                LossGradientTest.class,
+                PartialVocabularyGradientTest.class)
             .flatMap(type -> Arrays.stream(type.getDeclaredMethods()))
             .filter(method -> method.isAnnotationPresent(GradientOf.class))
             .map(method -> method.getAnnotation(GradientOf.class).value())

@@ -19,7 +19,7 @@ import io.panatron.runtime.data.SequenceTask.ProblemType;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
-import io.panatron.runtime.model.OutputHead;
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.SequenceReadout;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.WeightInitializer;
@@ -74,25 +74,25 @@ class SequenceGradientTest {
     return List.of(
         new Case(
             "classes",
-            config(ModelFamily.QWEN3, false, new OutputHead.Scores(3)),
+            config(ModelFamily.QWEN3, false, new HeadKind.Scores(3)),
             new SequenceReadout.AllScores(),
             new ClassificationLoss(ProblemType.SINGLE_LABEL_CLASSIFICATION),
             tags(SequenceRole.SINGLE, 2, 0, 1, 1)),
         new Case(
             "vectors",
-            config(ModelFamily.GPT2, true, OutputHead.NONE),
+            config(ModelFamily.GPT2, true, HeadKind.NONE),
             new SequenceReadout.HiddenState(),
             new PairLoss(PairLoss.Kind.COSINE_SIMILARITY),
             tags(SequenceRole.ANCHOR, 0.8, 0.8, -0.3, -0.3)),
         new Case(
             "tokens of a tied head",
-            config(ModelFamily.LLAMA, true, OutputHead.VOCABULARY),
+            config(ModelFamily.LLAMA, true, HeadKind.VOCABULARY),
             new SequenceReadout.TokenScores(List.of(5, 2)),
             new RankingLoss.Pointwise(),
             tags(SequenceRole.POSITIVE, 1, 0, 0, 1)),
         new Case(
             "tokens of a head",
-            config(ModelFamily.QWEN2, false, OutputHead.VOCABULARY),
+            config(ModelFamily.QWEN2, false, HeadKind.VOCABULARY),
             new SequenceReadout.TokenScores(List.of(0, 6)),
             new RankingLoss.Listwise(0.7, 2),
             List.of(
@@ -173,7 +173,7 @@ class SequenceGradientTest {
     return recorded;
   }
 
-  private static ModelConfig config(ModelFamily family, boolean tied, OutputHead output) {
+  private static ModelConfig config(ModelFamily family, boolean tied, HeadKind output) {
     boolean gpt2 = family == ModelFamily.GPT2;
     return new ModelConfig(
         family,
