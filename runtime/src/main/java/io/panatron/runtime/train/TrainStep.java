@@ -10,8 +10,12 @@ import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.task.Mean;
+import io.panatron.runtime.task.Measures;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,6 +99,11 @@ public final class TrainStep {
         tokenLoss);
   }
 
+  /** A step towards losses of sequences, whose micro-batches count alike. */
+  TrainStep(RankContext rank, SequencePasses passes, Optimizer optimizer) {
+    this(rank, passes, optimizer, false, TokenLoss.CROSS_ENTROPY);
+  }
+
   /** A step that runs its micro-batches as {@code passes} does. */
   TrainStep(
       RankContext rank,
@@ -122,7 +131,7 @@ public final class TrainStep {
     optimizer.zeroGradients();
     StepLoss loss = new StepLoss(iteration, batches.size(), lossScale);
     Passes.Times passed = passes.run(iteration, batches, loss);
-    long targets = 0;
+    long targets = loss.sequenceLosses;
     long tokens = 0;
     for (MicroBatch batch : batches) {
       targets += batch.targetTokens();
@@ -155,7 +164,8 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        loss.channels.sumsOver(ranks, stages));
+        loss.channels.sumsOver(ranks, stages),
+        SequenceEvaluation.over(ranks, loss.measures));
   }
 
   private void completeGradients(long iteration) {
@@ -211,7 +221,9 @@ public final class TrainStep {
   /** The losses of one iteration. */
   private final class StepLoss implements Passes.LossFunction {
     final ChannelLosses channels = new ChannelLosses();
+    final SortedMap<String, Mean> measures = new TreeMap<>();
     double sum;
+    long sequenceLosses;
     private final long iteration;
     private final int microBatches;
     private final double lossScale;
@@ -239,6 +251,22 @@ public final class TrainStep {
     public void take(int index, MicroBatch batch, double[] crossEntropies) {
       sum += weightedSum(index, batch, crossEntropies);
       channels.add(batch, crossEntropies, tokenLoss);
+    }
+
+    @Override
+    public double sequenceGradient() {
+      return lossScale / microBatches;
+    }
+
+    @Override
+    public void take(int index, double sequenceLoss, Measures measured) {
+      if (!Double.isFinite(sequenceLoss) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+        throw new NonFiniteLossException(
+            where(iteration) + "the loss of micro-batch " + index + " is " + sequenceLoss + ADVICE);
+      }
+      sum += sequenceLoss;
+      sequenceLosses++;
+      measured.values().forEach((name, mean) -> measures.merge(name, mean, Mean::plus));
     }
 
     private double weightedSum(int index, MicroBatch batch, double[] losses) {
