@@ -58,11 +58,7 @@ public record MemoryPlan(List<Entry> entries) {
   }
 
   private static void add(
-      List<Entry> entries,
-      String purpose,
-      DType dtype,
-      List<FlatLayout.Spec> specs,
-      int ranks) {
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs, int ranks) {
     for (FlatLayout.Spec spec : specs) {
       long bytes = FlatLayout.paddedElements(spec.shape()) * dtype.bytes() / ranks;
       entries.add(new Entry(purpose, spec.name(), spec.shape().toString(), dtype, bytes));
@@ -70,11 +66,7 @@ public record MemoryPlan(List<Entry> entries) {
   }
 
   private static void addState(
-      List<Entry> entries,
-      String purpose,
-      DType dtype,
-      List<FlatLayout.Spec> specs,
-      int ranks) {
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs, int ranks) {
     add(entries, purpose, dtype, specs, ranks);
     if (StoredTensor.isScaled(dtype)) {
       String shape = Shape.of(specs.size()).toString();
