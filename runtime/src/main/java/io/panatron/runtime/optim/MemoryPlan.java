@@ -32,31 +32,42 @@ public record MemoryPlan(List<Entry> entries) {
   /** The plan of training parameters with an optimizer. */
   public static MemoryPlan of(
       List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer) {
+    return of(specs, dtype, optimizer, 1);
+  }
+
+  /**
+   * The plan of a rank whose optimizer state is shared out among ranks: on average, since shares do
+   * not follow parameters.
+   *
+   * @param ranks among which
+   */
+  public static MemoryPlan of(
+      List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer, int ranks) {
     StateDTypes state = optimizer.stateDTypes();
     List<Entry> entries = new ArrayList<>();
-    add(entries, "parameters", dtype, specs);
-    add(entries, "gradients", state.gradients(dtype), specs);
+    add(entries, "parameters", dtype, specs, 1);
+    add(entries, "gradients", state.gradients(dtype), specs, 1);
     DType main = state.parameters(dtype);
     if (main != null) {
-      addState(entries, "main_param", main, specs);
+      addState(entries, "main_param", main, specs, ranks);
     }
     for (String moment : Optimizer.momentNames(optimizer.kind())) {
-      addState(entries, moment, state.moment(moment, dtype), specs);
+      addState(entries, moment, state.moment(moment, dtype), specs, ranks);
     }
     return new MemoryPlan(entries);
   }
 
   private static void add(
-      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs) {
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs, int ranks) {
     for (FlatLayout.Spec spec : specs) {
-      long bytes = FlatLayout.paddedElements(spec.shape()) * dtype.bytes();
+      long bytes = FlatLayout.paddedElements(spec.shape()) * dtype.bytes() / ranks;
       entries.add(new Entry(purpose, spec.name(), spec.shape().toString(), dtype, bytes));
     }
   }
 
   private static void addState(
-      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs) {
-    add(entries, purpose, dtype, specs);
+      List<Entry> entries, String purpose, DType dtype, List<FlatLayout.Spec> specs, int ranks) {
+    add(entries, purpose, dtype, specs, ranks);
     if (StoredTensor.isScaled(dtype)) {
       String shape = Shape.of(specs.size()).toString();
       long bytes = (long) specs.size() * DType.F32.bytes();

@@ -4,11 +4,13 @@ import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.parallel.topology.ParallelSizes;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -86,8 +88,11 @@ final class RunHeader {
     ParallelSizes sizes = rank.sizes();
     say.accept("Parallel layout   " + describe(sizes));
     TensorParallel parallel = planned(sizes);
-    MemoryPlan plan =
-        MemoryPlan.of(ModelBuilder.specs(model, parallel), inputs.dtype(), config.optimizer());
+    List<FlatLayout.Spec> specs = ModelBuilder.specs(model, parallel);
+    boolean shared = config.arguments().flag("use_distributed_optimizer");
+    int shares = shared ? sizes.data() * sizes.context() : 1;
+    MemoryPlan plan = MemoryPlan.of(specs, inputs.dtype(), config.optimizer(), shares);
+    MemoryPlan whole = MemoryPlan.of(specs, inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
             Locale.ROOT,
@@ -100,7 +105,15 @@ final class RunHeader {
           String.format(
               Locale.ROOT,
               "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
-              plan.savedBytes(saving.saveOptimizer()) / MIB));
+              whole.savedBytes(saving.saveOptimizer()) / MIB));
+    }
+    if (shares > 1 && saving.saveOptimizer()) {
+      say.accept(
+          String.format(
+              Locale.ROOT,
+              "  and %.1f MiB on the main rank to bring the optimizer's state together for"
+                  + " checkpoints",
+              (whole.savedBytes(true) - whole.savedBytes(false)) / MIB));
     }
     printActivations(say, config, inputs, sizes);
     if (config.printMemoryPlan()) {
