@@ -119,8 +119,7 @@ public final class SharedGradients {
    */
   void complete() {
     if (tied != null) {
-      tied.ends()
-          .allReduce(store.parameter(tied.name()).trainedGradient(), Reduction.SUM);
+      tied.ends().allReduce(store.parameter(tied.name()).trainedGradient(), Reduction.SUM);
     }
     samples.reduceGradients();
     for (FlatLayout.Range range : owned(FlatLayout.Sharing.SUMMED)) {
@@ -128,7 +127,9 @@ public final class SharedGradients {
     }
   }
 
-  /** The sum of all squares, the same on every rank; not finite if and only if a gradient is not. */
+  /**
+   * The sum of all squares, the same on every rank; not finite if and only if a gradient is not.
+   */
   double sumOfSquares() {
     double squares = squares(FlatLayout.Sharing.OWN);
     if (tensor.rank() == 0) {

@@ -1,7 +1,6 @@
 package io.panatron.runtime.parallel;
 
 import io.panatron.kernels.Backend;
-import io.panatron.kernels.Communicator;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.SingleRankCommunicator;
 import io.panatron.runtime.parallel.topology.ParallelAxis;
