@@ -137,16 +137,17 @@ public final class TrainStep {
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
+    long updateStart = System.nanoTime();
+    // Before anything else is exchanged: buckets of the same group may be under way already.
+    completeGradients(iteration);
     Communicator ranks = rank.groups().dataContext();
     // The last stage of a pipeline knows the losses, the others have 0.
     Communicator stages = rank.groups().pipeline();
     double lossSum = stages.allReduce(ranks.allReduce(loss.sum, Reduction.SUM), Reduction.SUM);
     targets = (long) ranks.allReduce((double) targets, Reduction.SUM);
     tokens = (long) ranks.allReduce((double) tokens, Reduction.SUM);
-    long updateStart = System.nanoTime();
     double divisor = perTokenLoss ? Math.max(targets, 1) : rank.groups().data().size();
     double scale = 1.0 / divisor / lossScale;
-    completeGradients(iteration);
     double norm = gradientNorm(iteration, lossSum, scale);
     boolean skipped = Double.isNaN(norm);
     if (!skipped) {

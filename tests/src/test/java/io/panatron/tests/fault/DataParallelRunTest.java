@@ -109,7 +109,7 @@ class DataParallelRunTest {
   }
 
   private static Matcher evaluation(String out) {
-    Matcher matcher = Pattern.compile("eval_loss ([0-9.]+),? eval_tokens ([0-9,]+)").matcher(out);
+    Matcher matcher = Pattern.compile("eval_loss: ([0-9.]+), eval_tokens: ([0-9]+)").matcher(out);
     assertThat(matcher.find()).as(out).isTrue();
     return matcher;
   }
