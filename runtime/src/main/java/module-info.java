@@ -34,6 +34,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.parallel.timeline;
   exports io.panatron.runtime.parallel.topology;
   exports io.panatron.runtime.quickstart;
+  exports io.panatron.runtime.task;
   exports io.panatron.runtime.tensor;
   exports io.panatron.runtime.train;
 }

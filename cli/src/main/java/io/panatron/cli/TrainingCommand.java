@@ -65,6 +65,9 @@ final class TrainingCommand implements Callable<Integer> {
     if (file != null) {
       given.addAll(ConfigFile.read(file, parameters));
     }
+    if (!converts()) {
+      given.addAll(TaskVariables.read(System.getenv(), parameters));
+    }
     ParsedArguments arguments = parameters.parse(given);
     PrintWriter out = spec.commandLine().getOut();
     if (!converts()) {

@@ -150,7 +150,8 @@ public final class CachedDatasetWriter {
             tokens,
             null,
             reading.channels(),
-            reading.columnsOf()),
+            reading.columnsOf(),
+            reading.task()),
         settings.fetched());
   }
 

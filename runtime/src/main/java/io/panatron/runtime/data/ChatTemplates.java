@@ -131,7 +131,9 @@ public final class ChatTemplates {
                 ? endToken(tokenizer)
                 : tokenizer.specialTokens().getOrDefault("eos_token", ""),
             now);
-    return FormatTemplate.of(resolved, asked, format.begins() ? tokenizer.beginText() : "");
+    FormatTemplate template =
+        FormatTemplate.of(resolved, asked, format.begins() ? tokenizer.beginText() : "");
+    return format.name().equals(ChatFormats.RERANKER) ? new RerankerTemplate(template) : template;
   }
 
   private String beginToken(ChatFormat format) {

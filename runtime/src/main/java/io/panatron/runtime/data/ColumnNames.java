@@ -67,6 +67,8 @@ public record ColumnNames(Map<String, String> renamed) {
     Set<String> all = new TreeSet<>(SYNONYMS.keySet());
     SYNONYMS.values().forEach(all::addAll);
     all.addAll(List.of(HISTORY, TOOLS, CHANNEL));
+    all.addAll(
+        List.of(SequenceColumns.LABEL, SequenceColumns.POSITIVES, SequenceColumns.NEGATIVES));
     return all;
   }
 
@@ -131,7 +133,8 @@ public record ColumnNames(Map<String, String> renamed) {
             + meaning
             + "', which is none; use "
             + (near.isEmpty()
-                ? "messages, query, response, system, history, tools or channel"
+                ? "messages, query, response, system, history, tools, channel, label, positive_messages"
+                    + " or negative_messages"
                 : String.join(" or ", near)));
   }
 

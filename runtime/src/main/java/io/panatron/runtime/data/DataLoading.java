@@ -54,7 +54,8 @@ final class DataLoading {
             settings.preTraining(),
             settings.system(),
             settings.reading().columns(),
-            settings.reading().channels());
+            settings.reading().channels(),
+            settings.reading().task());
     Tokens tokens = settings.reading().tokens();
     this.cache = new TokenCache(tokens.cache(), encoder, tokens.threads());
     this.threads = tokens.threads();
@@ -269,7 +270,7 @@ final class DataLoading {
       throw new UserError(
           "the tokenized data "
               + file
-              + " were made with another --system or --columns, or for the other of sft and pt; give"
+              + " were made with another --system or --columns, or for another task; give"
               + " the same, or make them again with --load_from_cache_file true");
     }
     if (!named && isStale(tokens.description())) {
@@ -399,6 +400,10 @@ final class DataLoading {
         partOf[n++] = part;
       }
     }
+    SequenceChoice choice = settings.sequenceChoice();
+    if (choice != null) {
+      return new SequenceSamples(files, Arrays.copyOf(rowOf, n), choice);
+    }
     return new RowSamples(
         files, Arrays.copyOf(rowOf, n), Arrays.copyOf(partOf, n), limit, truncation);
   }
@@ -411,7 +416,7 @@ final class DataLoading {
             samples,
             PackCache.plan(
                 settings.reading().tokens().cache(),
-                samples.lengths(),
+                settings.lengthsInPacks(samples.lengths(), packing),
                 settings.packingLength(packing),
                 packing.parts()));
   }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -99,6 +100,15 @@ public record DataSettings(
 
   /** The same settings with another token limit. */
   public DataSettings withMaxLength(int limit) {
+    return with(limit, reading);
+  }
+
+  /** The same settings for rows that become labelled sequences, or not with null. */
+  public DataSettings withTask(@Nullable SequenceTask task) {
+    return with(maxLength, reading.withTask(task));
+  }
+
+  private DataSettings with(@Nullable Integer limit, Reading reading) {
     return new DataSettings(
         preTraining,
         dataset,
@@ -131,6 +141,23 @@ public record DataSettings(
       throw new IllegalStateException("no token limit is set");
     }
     return maxLength;
+  }
+
+  /** How sequences are chosen of a row; null where the loss is that of tokens. */
+  @Nullable SequenceChoice sequenceChoice() {
+    SequenceTask task = reading.task();
+    return task == null
+        ? null
+        : new SequenceChoice(
+            task, truncation, maxLength == null ? Integer.MAX_VALUE : maxLength, dataSeed);
+  }
+
+  /** The room that samples take in packs: one of several sequences may fill a pack and more. */
+  int[] lengthsInPacks(int[] lengths, Packing packing) {
+    int most = packingLength(packing);
+    return reading.task() == null
+        ? lengths
+        : Arrays.stream(lengths).map(length -> Math.min(length, most)).toArray();
   }
 
   /** Tokens of a pack. */

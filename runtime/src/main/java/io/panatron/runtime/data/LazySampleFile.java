@@ -79,7 +79,10 @@ final class LazySampleFile implements SampleFile {
 
   @Override
   public int lengthOver(int row, int asked) {
-    return lengths[row] == WITHIN && asked >= limit ? 0 : length(row);
+    if (lengths[row] == WITHIN && asked >= limit) {
+      return 0;
+    }
+    return parser.makesSequences() ? sample(row).longest() : length(row);
   }
 
   @Override

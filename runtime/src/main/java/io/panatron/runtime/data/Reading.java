@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param channels whether rows keep the group in which their loss is shown
  * @param columnsOf what columns of single data sets mean besides, by their value of {@code
  *     --dataset}
+ * @param task how rows become labelled sequences; null where the loss is that of tokens
  */
 public record Reading(
     ColumnNames columns,
@@ -25,11 +26,12 @@ public record Reading(
     Tokens tokens,
     @Nullable Streaming streaming,
     boolean channels,
-    Map<String, ColumnNames> columnsOf) {
+    Map<String, ColumnNames> columnsOf,
+    @Nullable SequenceTask task) {
   public static final Reading DEFAULT =
       new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
 
-  /** Without columns of single data sets. */
+  /** With losses of tokens, and without columns of single data sets. */
   public Reading(
       ColumnNames columns,
       @Nullable Mixing mixing,
@@ -38,7 +40,7 @@ public record Reading(
       Tokens tokens,
       @Nullable Streaming streaming,
       boolean channels) {
-    this(columns, mixing, packing, groupByLength, tokens, streaming, channels, Map.of());
+    this(columns, mixing, packing, groupByLength, tokens, streaming, channels, Map.of(), null);
   }
 
   /** Without channels. */
@@ -73,7 +75,13 @@ public record Reading(
   /** The same with what columns of single data sets mean. */
   public Reading with(Map<String, ColumnNames> columnsOfData) {
     return new Reading(
-        columns, mixing, packing, groupByLength, tokens, streaming, channels, columnsOfData);
+        columns, mixing, packing, groupByLength, tokens, streaming, channels, columnsOfData, task);
+  }
+
+  /** The same reading of rows that become labelled sequences, or not with null. */
+  Reading withTask(@Nullable SequenceTask asked) {
+    return new Reading(
+        columns, mixing, packing, groupByLength, tokens, streaming, channels, columnsOf, asked);
   }
 
   /** What the columns of a data set mean. */

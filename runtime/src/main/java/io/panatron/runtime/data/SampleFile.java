@@ -23,7 +23,9 @@ interface SampleFile extends AutoCloseable {
   /** Why a row cannot be used, or null. To be asked once for each row, before anything else. */
   @Nullable BadRow problem(int row);
 
-  /** The tokens of a row that has more than {@code limit}, else any number up to that. */
+  /**
+   * The tokens of a row's longest sequence, if more than {@code limit}, else any number up to that.
+   */
   int lengthOver(int row, int limit);
 
   /** The tokens of a row. */

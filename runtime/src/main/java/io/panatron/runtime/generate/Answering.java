@@ -56,7 +56,7 @@ public final class Answering implements AutoCloseable {
    * @throws UserError for what the folder lacks or has wrong
    */
   public static Answering open(Path folder, TemplateOptions options) {
-    ModelConfig config = ModelConfig.read(folder);
+    ModelConfig config = ModelConfig.read(folder).languageModel(folder);
     TrainedTemplate trained = TrainedTemplate.of(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     try {

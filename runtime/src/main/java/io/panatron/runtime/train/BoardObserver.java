@@ -61,6 +61,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
     if (Double.isFinite(result.lossSum())) {
       values.put("train/loss", result.loss());
       addChannels(values, "train/", result.channels());
+      result.measures().forEach((name, mean) -> values.put("train/" + name, mean.value()));
     }
     if (!result.skipped()) {
       values.put("train/grad_norm", result.gradientNorm());
@@ -119,7 +120,8 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
       Map<String, Double> values = new LinkedHashMap<>();
       values.put("eval/loss", result.loss());
       addChannels(values, "eval/", result.channels());
-      if (settings.board().validationPerplexity()) {
+      result.measures().forEach((name, value) -> values.put("eval/" + name, value));
+      if (settings.board().validationPerplexity() && result.unit().equals("tokens")) {
         values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, result.loss())));
       }
       opened(progress.iteration()).scalars(progress.iteration(), values);

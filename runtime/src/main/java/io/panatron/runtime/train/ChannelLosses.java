@@ -84,6 +84,13 @@ final class ChannelLosses {
     return all.sums;
   }
 
+  /** As above, on every stage of a pipeline, of which the last alone knows losses. */
+  SortedMap<String, ChannelLoss> sumsOver(Communicator ranks, Communicator stages) {
+    ChannelLosses ofStage = new ChannelLosses();
+    ofStage.addAll(sumsOver(ranks));
+    return ofStage.sumsOver(stages);
+  }
+
   private byte[] written() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (DataOutputStream out = new DataOutputStream(bytes)) {

@@ -85,7 +85,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             ? transfer
             : new WeightTransfer(
                 rank.backend(),
-                ModelConfig.read(checkpoint.folder()),
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()),
                 inputs.model(),
                 model.parallel(),
                 rank.memory());

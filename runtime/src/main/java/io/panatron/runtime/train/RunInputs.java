@@ -38,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  *     where it is resumed on another day
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
+ * @param task what is trained
  */
 record RunInputs(
     @Nullable Checkpoint checkpoint,
@@ -53,7 +54,8 @@ record RunInputs(
     ZonedDateTime templateTime,
     DataPipeline data,
     int positions,
-    IterationPlan plan)
+    IterationPlan plan,
+    TaskPlan task)
     implements AutoCloseable {
   private static final List<String> LOSS_SCALING =
       List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
@@ -71,12 +73,15 @@ record RunInputs(
     Path configFile = ModelConfig.file(folder);
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
-    ModelConfig saved = ModelArguments.apply(config.arguments(), configFile, effective);
-    RecomputePlan recompute = config.recompute().planFor(saved.numLayers());
+    ModelConfig found = ModelArguments.apply(config.arguments(), configFile, effective);
+    RecomputePlan recompute = config.recompute().planFor(found.numLayers());
     HfTokenizer tokenizer = HfTokenizer.open(folder, config.data().newSpecialTokens());
     boolean opened = false;
     DataPipeline data = null;
     try {
+      TaskPlan task = TaskPlan.of(config.arguments(), found, effective, folder, tokenizer);
+      ModelConfig saved = found.withOutput(task.output());
+      task.describeIn(effective, saved, tokenizer);
       VocabularyGrowth vocabulary = growth(saved, tokenizer);
       requireRoom(config.arguments(), saved, tokenizer, vocabulary);
       ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
@@ -92,7 +97,8 @@ record RunInputs(
       ChatTemplate template =
           ChatTemplates.choose(
               config.data().template(), tokenizer, model.family().modelType(), now);
-      DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
+      DataSettings rows =
+          config.data().rowsWithin(model.maxPositionEmbeddings()).withTask(task.rows());
       requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);
       RunInputs inputs =
@@ -110,7 +116,8 @@ record RunInputs(
               now,
               data,
               rows.requiredMaxLength(),
-              plan(config, data, dataRanks));
+              plan(config, data, dataRanks),
+              task);
       opened = true;
       return inputs;
     } finally {

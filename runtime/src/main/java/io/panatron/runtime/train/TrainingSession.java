@@ -2,12 +2,12 @@ package io.panatron.runtime.train;
 
 import io.panatron.kernels.Reduction;
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSampler;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
@@ -28,6 +28,7 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -144,7 +145,7 @@ public final class TrainingSession {
                   step,
                   schedule,
                   batches,
-                  evaluation(inputs, model),
+                  evaluation(inputs, model, folder),
                   writer,
                   watching.observer(),
                   this::isStopping);
@@ -178,7 +179,7 @@ public final class TrainingSession {
                 step(inputs, model, optimizer, resumed.seed()),
                 ScheduleArithmetic.schedule(config, inputs.plan().trainIters()),
                 batches,
-                evaluation(inputs, model),
+                evaluation(inputs, model, null),
                 new ShardSink(
                     transfer,
                     model,
@@ -203,6 +204,7 @@ public final class TrainingSession {
     boolean fits = false;
     try {
       ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
+      inputs.task().requireRanks(rank.sizes().world());
       refuseToReplaceItsSource(inputs);
       fits = true;
       return inputs;
@@ -306,18 +308,15 @@ public final class TrainingSession {
   }
 
   private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer, long seed) {
-    return new TrainStep(
-        rank,
-        model.network().recomputing(inputs.recompute()),
-        optimizer,
-        config.batches().perTokenLoss(),
-        config.checkMemory(),
-        tokenLoss(),
-        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
-  }
-
-  private TokenLoss tokenLoss() {
-    return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
+    return inputs
+        .task()
+        .objective()
+        .step(
+            rank,
+            model.network().recomputing(inputs.recompute()),
+            optimizer,
+            config.checkMemory(),
+            new DropoutStreams(config.dropout(), seed, rank.coordinates()));
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -375,15 +374,14 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Evaluation evaluation(RunInputs inputs, LoadedModel model) {
+  private @Nullable Validation evaluation(
+      RunInputs inputs, LoadedModel model, @Nullable Path folder) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
     }
     TrainingConfig.Batches batches = config.batches();
-    return new Evaluation(
-        rank,
-        model.network(),
+    Supplier<BatchSource> batchSource =
         () ->
             BatchSource.evaluation(
                 inputs.data().validation(),
@@ -391,16 +389,27 @@ public final class TrainingSession {
                 rank.coordinates().data().index(),
                 rank.coordinates().data().size(),
                 batchSettings(inputs),
-                (long) iterations * batches.globalBatchSize()),
-        config.checkMemory(),
-        tokenLoss());
+                (long) iterations * batches.globalBatchSize());
+    return inputs
+        .task()
+        .objective()
+        .validation(rank, model.network(), batchSource, config.checkMemory(), predictions(folder));
+  }
+
+  private @Nullable PredictionLog predictions(@Nullable Path folder) {
+    ParsedArguments arguments = config.arguments();
+    return folder != null && arguments.command().equals("sft") && arguments.flag("save_predictions")
+        ? new PredictionLog(folder)
+        : null;
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())
+          inputs
+              .task()
+              .complete(SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()))
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),
