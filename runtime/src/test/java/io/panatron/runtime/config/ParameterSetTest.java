@@ -215,11 +215,11 @@ class ParameterSetTest {
   void aRunNamesTheDefaultsWithoutEffectUntilTheUserChoosesWhatWorks() {
     assertThat(sft().unhonouredDefaults())
         .extracting(Parameter::name)
-        .contains("use_distributed_optimizer", "ckpt_format")
+        .contains("auto_detect_ckpt_format", "ckpt_format")
         .doesNotContain("recompute_granularity");
-    assertThat(sft(typed("use_distributed_optimizer", "true")).unhonouredDefaults())
+    assertThat(sft(typed("auto_detect_ckpt_format", "false")).unhonouredDefaults())
         .extracting(Parameter::name)
-        .doesNotContain("use_distributed_optimizer");
+        .doesNotContain("auto_detect_ckpt_format");
   }
 
   @Test
