@@ -79,10 +79,63 @@ public interface Backend extends AutoCloseable {
   /**
    * {@code dWeight += dy^T x}; {@code dBias += column sums of dy}.
    *
-   * <p><b>Shapes</b>: x: [tokens, in] C; dy: [tokens, out] C; dWeight: [out, in] A; dBias: [out] A.
+   * <p><b>Shapes</b>: x: [tokens, in] C; dy: [tokens, out] C; dWeight: [out, in] A, or null where
+   * the weight is not trained, and x is then not read; dBias: [out] A.
    */
   void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias);
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias);
+
+  // ---- linear with a low-rank addition ----------------------------------------------------------
+
+  /**
+   * {@code h = scale x down^T}, what a low-rank addition makes of the layer's input. Shapes: x:
+   * [tokens, in] C; h: [tokens, {@link LowRank#width}] C.
+   */
+  void lowRankForward(MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h);
+
+  /**
+   * {@link #linearForward} with {@code h[block] up[block]^T} added to each block's columns of y,
+   * rounded once. Shapes: as there; y: [tokens, out] C.
+   */
+  void adaptedLinearForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Tensor h,
+      LowRank adapter,
+      Tensor y);
+
+  /**
+   * {@code g[block] = scale dy[block] up[block]}; {@code dUp[block] += dy[block]^T h[block]};
+   * {@code dDown += g^T x}.
+   *
+   * <p><b>Shapes</b>: x: [tokens, in] C, of which h was made; dy: [tokens, out] C; h, g: [tokens,
+   * width] C, g overwritten; dDown, dUp: as {@code adapter.down()} and {@code adapter.up()}, A.
+   */
+  void lowRankBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor h,
+      Tensor dy,
+      LowRank adapter,
+      double scale,
+      Tensor g,
+      Tensor dDown,
+      Tensor dUp);
+
+  /**
+   * {@link #linearBackwardInput} with {@code g down} added, dropped by the mask if one is given:
+   * {@code dx = dy weight + mask(g down)}, rounded once. Shapes: as there; g: [tokens, width] C.
+   */
+  void adaptedLinearBackwardInput(
+      MemoryScope scratch,
+      Tensor dy,
+      Tensor weight,
+      Tensor g,
+      LowRank adapter,
+      @Nullable DropoutMask mask,
+      Tensor dx);
 
   // ---- embedding ------------------------------------------------------------------------------
 
@@ -126,6 +179,7 @@ public interface Backend extends AutoCloseable {
    *
    * @param sum the normalised tensor of the forward pass
    * @param dSum gradient that reaches the sum from elsewhere, or null
+   * @param dWeight null where the weight is not trained
    */
   void addRmsNormBackward(
       MemoryScope scratch,
@@ -135,7 +189,7 @@ public interface Backend extends AutoCloseable {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dWeight);
 
   // ---- residual addition and layer norm -------------------------------------------------------
 
@@ -165,6 +219,7 @@ public interface Backend extends AutoCloseable {
    *
    * @param sum the normalised tensor of the forward pass, whose mean is computed again
    * @param dSum gradient that reaches the sum from elsewhere, or null
+   * @param dWeight null where the weight is not trained, as is {@code dBias}
    */
   void addLayerNormBackward(
       MemoryScope scratch,
@@ -174,8 +229,8 @@ public interface Backend extends AutoCloseable {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias);
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias);
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
 
@@ -328,7 +383,7 @@ public interface Backend extends AutoCloseable {
 
   /**
    * Gradient of {@link #linearCrossEntropyForward}, computing the logits again. dLosses: [tokens]
-   * A.
+   * A. {@code dx} and {@code dWeight} are null where nobody needs them, which saves a product each.
    */
   void linearCrossEntropyBackward(
       MemoryScope scratch,
@@ -337,12 +392,12 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   /**
    * Forward and backward at once for a {@code dLosses} known beforehand, computing the logits once:
-   * three matrix products in place of four.
+   * three matrix products in place of four. {@code dx} and {@code dWeight} as there.
    */
   void linearCrossEntropyForwardBackward(
       MemoryScope scratch,
@@ -351,8 +406,8 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   /**
    * As {@link #linearCrossEntropyForwardBackward}, with each token's gradient multiplied by the
@@ -367,8 +422,8 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   // ---- optimizer --------------------------------------------------------------------------------
 

@@ -90,16 +90,67 @@ public final class OperationShapes {
     matrix(operation, "dx", dx, compute, tokens, weight.shape().extent(1));
   }
 
-  public void linearBackwardWeight(Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+  public void linearBackwardWeight(
+      Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     String operation = "linearBackwardWeight";
     DType compute = compute(operation, "x", x, 2);
     DType sums = compute.accumulator();
-    long out = leading(operation, "dWeight", dWeight, 2);
+    leading(operation, "dy", dy, 2);
+    long out = dy.shape().extent(1);
     matrix(operation, "dy", dy, compute, x.shape().extent(0), out);
-    matrix(operation, "dWeight", dWeight, sums, out, x.shape().extent(1));
+    if (dWeight != null) {
+      matrix(operation, "dWeight", dWeight, sums, out, x.shape().extent(1));
+    }
     if (dBias != null) {
       vector(operation, "dBias", dBias, sums, out);
     }
+  }
+
+  // ---- linear with a low-rank addition ----------------------------------------------------------
+
+  public void lowRankForward(Tensor x, LowRank adapter, Tensor h) {
+    String operation = "lowRankForward";
+    DType compute = compute(operation, "x", x, 2);
+    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), Long.MAX_VALUE);
+    LowRankShapes.narrow(operation, "h", h, adapter, compute, x.shape().extent(0));
+  }
+
+  public void adaptedLinearForward(
+      Tensor x, Tensor weight, @Nullable Tensor bias, Tensor h, LowRank adapter, Tensor y) {
+    String operation = "adaptedLinearForward";
+    linearForward(x, weight, bias, y);
+    DType compute = compute(operation, "x", x, 2);
+    long out = weight.shape().extent(0);
+    matrix(operation, "y", y, compute, x.shape().extent(0), out);
+    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), out);
+    LowRankShapes.narrow(operation, "h", h, adapter, compute, x.shape().extent(0));
+  }
+
+  public void lowRankBackward(
+      Tensor x, Tensor h, Tensor dy, LowRank adapter, Tensor g, Tensor dDown, Tensor dUp) {
+    String operation = "lowRankBackward";
+    DType compute = compute(operation, "x", x, 2);
+    DType sums = compute.accumulator();
+    long tokens = x.shape().extent(0);
+    leading(operation, "dy", dy, 2);
+    long out = dy.shape().extent(1);
+    matrix(operation, "dy", dy, compute, tokens, out);
+    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), out);
+    LowRankShapes.narrow(operation, "h", h, adapter, compute, tokens);
+    LowRankShapes.narrow(operation, "g", g, adapter, compute, tokens);
+    matrix(operation, "dDown", dDown, sums, adapter.width(), x.shape().extent(1));
+    matrix(operation, "dUp", dUp, sums, adapter.up().shape().extent(0), adapter.rank());
+  }
+
+  public void adaptedLinearBackwardInput(
+      Tensor dy, Tensor weight, Tensor g, LowRank adapter, Tensor dx) {
+    String operation = "adaptedLinearBackwardInput";
+    linearBackwardInput(dy, weight, dx);
+    DType compute = compute(operation, "weight", weight, 2);
+    long tokens = dy.shape().extent(0);
+    LowRankShapes.fits(
+        operation, adapter, compute, weight.shape().extent(1), weight.shape().extent(0));
+    LowRankShapes.narrow(operation, "g", g, adapter, compute, tokens);
   }
 
   // ---- embedding ------------------------------------------------------------------------------
@@ -140,7 +191,7 @@ public final class OperationShapes {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     compute("addRmsNormBackward", "sum", sum, 2);
     NormShapes.backward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
   }
@@ -167,12 +218,14 @@ public final class OperationShapes {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     String operation = "addLayerNormBackward";
     compute(operation, "sum", sum, 2);
     NormShapes.backward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
-    vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
+    if (dBias != null) {
+      vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
+    }
   }
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
@@ -358,8 +411,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     String operation = "linearCrossEntropyBackward";
     DType sums = crossEntropy(operation, x, weight, labels);
     vector(operation, "logSumExp", logSumExp, sums, x.shape().extent(0));
@@ -373,8 +426,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     crossEntropyAtOnce(
         "linearCrossEntropyForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
   }
@@ -387,8 +440,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     DType sums = crossEntropy(operation, x, weight, labels);
     vector(operation, "dLosses", dLosses, sums, x.shape().extent(0));
     vector(operation, "losses", losses, sums, x.shape().extent(0));
@@ -404,10 +457,14 @@ public final class OperationShapes {
   }
 
   private static void crossEntropyGradients(
-      String operation, Tensor x, Tensor weight, Tensor dx, Tensor dWeight) {
-    like(operation, "dx", dx, x);
-    DType sums = x.dtype().accumulator();
-    matrix(operation, "dWeight", dWeight, sums, weight.shape().extent(0), x.shape().extent(1));
+      String operation, Tensor x, Tensor weight, @Nullable Tensor dx, @Nullable Tensor dWeight) {
+    if (dx != null) {
+      like(operation, "dx", dx, x);
+    }
+    if (dWeight != null) {
+      DType sums = x.dtype().accumulator();
+      matrix(operation, "dWeight", dWeight, sums, weight.shape().extent(0), x.shape().extent(1));
+    }
   }
 
   // ---- optimizer --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.LowRank;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
@@ -36,6 +37,7 @@ public final class CpuBackend implements Backend {
   private final CpuReduction reduction;
   private final CpuDropout dropout;
   private final CpuLinear linear;
+  private final CpuLowRank lowRank;
   private final CpuEmbedding embedding;
   private final CpuRmsNorm rmsNorm;
   private final CpuLayerNorm layerNorm;
@@ -67,6 +69,7 @@ public final class CpuBackend implements Backend {
     reduction = new CpuReduction(workers.pool());
     dropout = new CpuDropout(workers.pool());
     linear = new CpuLinear(workers);
+    lowRank = new CpuLowRank(workers);
     embedding = new CpuEmbedding(workers.pool());
     rmsNorm = new CpuRmsNorm(workers.pool());
     layerNorm = new CpuLayerNorm(workers.pool());
@@ -141,20 +144,68 @@ public final class CpuBackend implements Backend {
   public void linearForward(
       MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
     shapes.linearForward(x, weight, bias, y);
-    linear.forward(scratch, x, weight, bias, y);
+    linear.forward(scratch, x, weight, bias, null, y);
   }
 
   @Override
   public void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx) {
     shapes.linearBackwardInput(dy, weight, dx);
-    linear.backwardInput(scratch, dy, weight, dx);
+    linear.backwardInput(scratch, dy, weight, null, dx);
   }
 
   @Override
   public void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     shapes.linearBackwardWeight(x, dy, dWeight, dBias);
     linear.backwardWeight(scratch, x, dy, dWeight, dBias);
+  }
+
+  @Override
+  public void lowRankForward(
+      MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {
+    shapes.lowRankForward(x, adapter, h);
+    lowRank.forward(scratch, x, adapter, scale, h);
+  }
+
+  @Override
+  public void adaptedLinearForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Tensor h,
+      LowRank adapter,
+      Tensor y) {
+    shapes.adaptedLinearForward(x, weight, bias, h, adapter, y);
+    linear.forward(scratch, x, weight, bias, new CpuLinear.Addition(h, adapter, null), y);
+  }
+
+  @Override
+  public void lowRankBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor h,
+      Tensor dy,
+      LowRank adapter,
+      double scale,
+      Tensor g,
+      Tensor dDown,
+      Tensor dUp) {
+    shapes.lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
+    lowRank.backward(scratch, x, h, dy, adapter, scale, g, dDown, dUp);
+  }
+
+  @Override
+  public void adaptedLinearBackwardInput(
+      MemoryScope scratch,
+      Tensor dy,
+      Tensor weight,
+      Tensor g,
+      LowRank adapter,
+      @Nullable DropoutMask mask,
+      Tensor dx) {
+    shapes.adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
+    linear.backwardInput(scratch, dy, weight, new CpuLinear.Addition(g, adapter, mask), dx);
   }
 
   @Override
@@ -191,7 +242,7 @@ public final class CpuBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     shapes.addRmsNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight);
     rmsNorm.addRmsNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight);
   }
@@ -219,8 +270,8 @@ public final class CpuBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     shapes.addLayerNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
     layerNorm.addLayerNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
   }
@@ -352,8 +403,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
     crossEntropy.backward(scratch, x, weight, labels, logSumExp, dLosses, dx, dWeight);
   }
@@ -366,8 +417,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.forwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
   }
@@ -380,8 +431,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);

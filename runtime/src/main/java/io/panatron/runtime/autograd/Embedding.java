@@ -15,7 +15,7 @@ public record Embedding(Tensor ids, Parameter table, Tensor y) implements Op {
     Tensor y =
         tape.allocate("embedding", table.value().dtype(), ids.elements(), table.shape().columns());
     tape.backend().embeddingForward(ids, table.value(), y);
-    if (tape.isRecording()) {
+    if (tape.records(table.isTrained(), y)) {
       tape.record(new Embedding(ids, table, y));
     }
     return y;
@@ -24,11 +24,9 @@ public record Embedding(Tensor ids, Parameter table, Tensor y) implements Op {
   @Override
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
-    if (table.isTrained()) {
-      Tensor dTable = table.beginGradient(tape);
-      tape.backend().embeddingBackward(tape.scope(), ids, dy, dTable);
-      table.endGradient(tape, dTable);
-    }
+    Tensor dTable = table.beginGradient(tape);
+    tape.backend().embeddingBackward(tape.scope(), ids, dy, dTable);
+    table.endGradient(tape, dTable);
     tape.release(dy);
   }
 }

@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
  * everything in one visit to the logits. Otherwise {@link #forward} saves its input and backward
  * computes the logits again.
  *
- * @param dx the finished input gradient of a weighted forward, else null
+ * @param dx the finished input gradient of a weighted forward, else null; also null where nobody
+ *     needs it
  * @param logSumExp saved by a plain forward, else null
  */
 public record LinearCrossEntropy(
@@ -35,7 +36,7 @@ public record LinearCrossEntropy(
     Tensor logSumExp = allocateRows(tape, "logSumExp", x);
     tape.backend()
         .linearCrossEntropyForward(tape.scope(), x, head.value(), labels, losses, logSumExp);
-    if (tape.isRecording()) {
+    if (tape.records(head.isTrained() || !tape.isConstant(x), losses)) {
       tape.record(new LinearCrossEntropy(x, head, labels, losses, logSumExp, null));
     } else {
       tape.release(x);
@@ -52,11 +53,12 @@ public record LinearCrossEntropy(
   public static Tensor forwardWeighted(
       Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses, TokenLoss kind) {
     Tensor losses = allocateRows(tape, "losses", x);
-    Tensor dx = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dx =
+        tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
     Backend backend = tape.backend();
     MemoryScope scope = tape.scope();
     Tensor weight = head.value();
-    Tensor dWeight = head.beginGradient(tape);
+    Tensor dWeight = head.beginGradientIfTrained(tape);
     switch (kind) {
       case CROSS_ENTROPY ->
           backend.linearCrossEntropyForwardBackward(
@@ -64,9 +66,11 @@ public record LinearCrossEntropy(
       case DFT ->
           backend.linearDftForwardBackward(scope, x, weight, labels, dLosses, losses, dx, dWeight);
     }
-    head.endGradient(tape, dWeight);
+    head.endGradientIfTrained(tape, dWeight);
     tape.release(x);
-    tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
+    if (tape.records(dx != null, losses)) {
+      tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
+    }
     return losses;
   }
 
@@ -84,15 +88,18 @@ public record LinearCrossEntropy(
       throw new IllegalStateException("a plain forward saves its row statistics");
     }
     Tensor dLosses = tape.takeGradient(losses);
-    Tensor gradient = tape.scope().allocate("head dx", x.dtype(), x.shape());
-    Tensor dHead = head.beginGradient(tape);
+    Tensor gradient =
+        tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dHead = head.beginGradientIfTrained(tape);
     tape.backend()
         .linearCrossEntropyBackward(
             tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
-    head.endGradient(tape, dHead);
+    head.endGradientIfTrained(tape, dHead);
     tape.release(dLosses);
     tape.release(logSumExp);
     tape.release(x);
-    tape.giveGradient(x, gradient);
+    if (gradient != null) {
+      tape.giveGradient(x, gradient);
+    }
   }
 }

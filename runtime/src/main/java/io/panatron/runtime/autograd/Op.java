@@ -19,6 +19,8 @@ public sealed interface Op
         Embedding,
         Linear,
         LinearCrossEntropy,
+        LoraEmbedding,
+        LoraLinear,
         Recompute,
         ResidualAdd,
         SplitHeads,

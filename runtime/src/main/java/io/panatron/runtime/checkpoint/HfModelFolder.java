@@ -29,7 +29,8 @@ public record HfModelFolder(
     ModelFolderFiles files,
     SafetensorsDtype dtype,
     List<TensorSource> weights,
-    long maxShardBytes) {
+    long maxShardBytes)
+    implements ModelFolder {
   private static final Pattern SHARD_SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?) *([KMGT]i?B|B)?");
 
   public HfModelFolder {
@@ -103,8 +104,13 @@ public record HfModelFolder(
     }
   }
 
-  /** About how many bytes the folder takes. */
-  long bytes() {
+  @Override
+  public HfModelFolder withWeights(List<TensorSource> changed) {
+    return new HfModelFolder(files, dtype, changed, maxShardBytes);
+  }
+
+  @Override
+  public long bytes() {
     long bytes = files.configWithDtype(dtype).length;
     for (byte[] content : files.others().values()) {
       bytes += content.length;

@@ -32,7 +32,7 @@ public record AttentionBlock(
 
   /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
   public Tensor forward(Tape tape, Tensor x, SequenceContext context) {
-    Tensor projected = qkv.forward(tape, x);
+    Tensor projected = qkv.forward(tape, x, context.dropout());
     SplitHeads.Rotation rotation =
         new SplitHeads.Rotation(geometry, context.positions(), context.rotary());
     SplitHeads.Heads heads = SplitHeads.forward(tape, projected, rotation, headNorm);
@@ -51,7 +51,7 @@ public record AttentionBlock(
     if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
       SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
     }
-    return output.forward(tape, attended);
+    return output.forward(tape, attended, context.dropout());
   }
 
   List<Parameter> parameters() {

@@ -2,6 +2,7 @@ package io.panatron.runtime.nn;
 
 import io.panatron.kernels.Shape;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,7 +10,8 @@ import java.util.Map;
 /**
  * Where each parameter lies in a flat buffer that holds them all.
  *
- * <p>Parameters with weight decay come first. Each starts at a multiple of {@value #ALIGNMENT}
+ * <p>Trained parameters come first, among them those with weight decay, so that gradients and
+ * optimizer state are a shorter buffer of the same layout. Each starts at a multiple of {@value #ALIGNMENT}
  * elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class FlatLayout {
@@ -18,13 +20,24 @@ public final class FlatLayout {
 
   private final Map<String, Slot> slots = new LinkedHashMap<>();
   private final long decayedElements;
+  private final long trainedElements;
   private final long elements;
 
-  /** A parameter to be: its name, its shape, and whether weight decay applies to it. */
-  public record Spec(String name, Shape shape, boolean decays) {
+  /**
+   * A parameter to be.
+   *
+   * @param decays whether weight decay applies to it
+   * @param trained false for a frozen one, which has neither gradient nor optimizer state
+   */
+  public record Spec(String name, Shape shape, boolean decays, boolean trained) {
     /** Weight decay leaves out biases and every other one-dimensional parameter. */
     public Spec(String name, Shape shape) {
-      this(name, shape, shape.rank() >= 2);
+      this(name, shape, true);
+    }
+
+    /** As above, trained or frozen. */
+    public Spec(String name, Shape shape, boolean trained) {
+      this(name, shape, shape.rank() >= 2, trained);
     }
   }
 
@@ -34,20 +47,30 @@ public final class FlatLayout {
   /** Lays out parameters of distinct names. */
   public FlatLayout(List<Spec> specs) {
     List<Spec> ordered = new ArrayList<>(specs);
-    ordered.sort((a, b) -> Boolean.compare(b.decays(), a.decays()));
+    ordered.sort(Comparator.comparingInt(FlatLayout::region));
     long next = 0;
     long decayed = 0;
+    long trained = 0;
     for (Spec spec : ordered) {
       if (slots.put(spec.name(), new Slot(next, spec.shape())) != null) {
         throw new IllegalArgumentException("two parameters are named " + spec.name());
       }
       next += paddedElements(spec.shape());
-      if (spec.decays()) {
-        decayed = next;
+      if (spec.trained()) {
+        trained = next;
+        decayed = spec.decays() ? next : decayed;
       }
     }
     decayedElements = decayed;
+    trainedElements = trained;
     elements = next;
+  }
+
+  private static int region(Spec spec) {
+    if (!spec.trained()) {
+      return 2;
+    }
+    return spec.decays() ? 0 : 1;
   }
 
   /** Elements that a parameter takes up, the gap behind it included. */
@@ -67,6 +90,11 @@ public final class FlatLayout {
   /** Elements of a flat buffer, gaps included. */
   public long elements() {
     return elements;
+  }
+
+  /** The leading elements that belong to trained parameters, gaps included. */
+  public long trainedElements() {
+    return trainedElements;
   }
 
   /** The leading elements to which weight decay applies. */

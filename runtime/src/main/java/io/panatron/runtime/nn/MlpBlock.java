@@ -15,9 +15,14 @@ import java.util.List;
  */
 public record MlpBlock(LinearLayer gateUp, MlpActivation activation, LinearLayer down) {
 
-  /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
-  public Tensor forward(Tape tape, Tensor x) {
-    return down.forward(tape, activation.forward(tape, gateUp.forward(tape, x)));
+  /**
+   * x: [tokens, hidden], taken over; returns [tokens, hidden].
+   *
+   * @param dropout what adapters drop
+   */
+  public Tensor forward(Tape tape, Tensor x, DropoutPlan dropout) {
+    Tensor projected = gateUp.forward(tape, x, dropout);
+    return down.forward(tape, activation.forward(tape, projected), dropout);
   }
 
   List<Parameter> parameters() {

@@ -7,6 +7,7 @@ import io.panatron.runtime.nn.FlatLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Predicate;
 
 /**
  * The memory that lives as long as a run, known before anything is allocated: parameters, gradients
@@ -29,19 +30,22 @@ public record MemoryPlan(List<Entry> entries) {
     entries = List.copyOf(entries);
   }
 
-  /** The plan of training parameters with an optimizer. */
+  /**
+   * The plan of training parameters with an optimizer; frozen ones have neither gradients nor state.
+   */
   public static MemoryPlan of(
       List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer) {
     StateDTypes state = optimizer.stateDTypes();
     List<Entry> entries = new ArrayList<>();
     add(entries, "parameters", dtype, specs);
-    add(entries, "gradients", state.gradients(dtype), specs);
+    List<FlatLayout.Spec> trained = specs.stream().filter(FlatLayout.Spec::trained).toList();
+    add(entries, "gradients", state.gradients(dtype), trained);
     DType main = state.parameters(dtype);
     if (main != null) {
-      addState(entries, "main_param", main, specs);
+      addState(entries, "main_param", main, trained);
     }
     for (String moment : Optimizer.momentNames(optimizer.kind())) {
-      addState(entries, moment, state.moment(moment, dtype), specs);
+      addState(entries, moment, state.moment(moment, dtype), trained);
     }
     return new MemoryPlan(entries);
   }
@@ -69,9 +73,14 @@ public record MemoryPlan(List<Entry> entries) {
     return entries.stream().mapToLong(Entry::bytes).sum();
   }
 
-  /** Bytes of what a checkpoint holds: all but the gradients, or the parameters alone. */
-  public long savedBytes(boolean withOptimizer) {
+  /**
+   * Bytes of what a checkpoint holds: all but the gradients, or the parameters alone.
+   *
+   * @param parameters which parameters it holds
+   */
+  public long savedBytes(boolean withOptimizer, Predicate<String> parameters) {
     return entries.stream()
+        .filter(entry -> !entry.purpose().equals("parameters") || parameters.test(entry.name()))
         .filter(entry ->
             withOptimizer
                 ? !entry.purpose().equals("gradients")

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Main parameters and moments, and one update after another.
  *
- * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 or F16
+ * <p>It knows the trained parameters only. With F32 (or F64) parameters the model's own values are the main parameters; with BF16 or F16
  * the optimizer keeps main parameters in F32 and rounds them into the model after each update.
  *
  * <p>{@link StateDTypes} may have main parameters, gradients and moments stored narrower; each
@@ -51,7 +51,7 @@ public final class Optimizer {
       DType main = dtypes.parameters(compute);
       narrowParameters =
           main == null ? null : new FlatState(backend, run, store, "main_param", main, staging);
-      mainParameters = store.values();
+      mainParameters = store.trainedValues();
       for (String name : momentNames(settings.kind())) {
         DType dtype = dtypes.moment(name, compute);
         narrowMoments.put(name, new FlatState(backend, run, store, name, dtype, staging));
@@ -61,10 +61,10 @@ public final class Optimizer {
       narrowParameters = null;
       mainParameters =
           compute == accumulator
-              ? store.values()
-              : run.allocate("main parameters", accumulator, store.layout().elements());
+              ? store.trainedValues()
+              : run.allocate("main parameters", accumulator, store.layout().trainedElements());
       for (String name : momentNames(settings.kind())) {
-        Tensor moment = run.allocate(name, accumulator, store.layout().elements());
+        Tensor moment = run.allocate(name, accumulator, store.layout().trainedElements());
         backend.fill(moment, 0);
         moments.put(name, moment);
       }
@@ -83,15 +83,15 @@ public final class Optimizer {
   public void adoptModelValues() {
     if (narrowParameters != null) {
       narrowParameters.adoptModel();
-    } else if (mainParameters != store.values()) {
-      backend.copy(store.values(), mainParameters);
+    } else if (mainParameters != store.trainedValues()) {
+      backend.copy(store.trainedValues(), mainParameters);
     }
   }
 
   /** Rounds the main parameters into the model, after they were loaded. */
   public void publishMainParameters() {
-    if (mainParameters != store.values()) {
-      backend.copy(mainParameters, store.values());
+    if (mainParameters != store.trainedValues()) {
+      backend.copy(mainParameters, store.trainedValues());
     }
   }
 
@@ -150,7 +150,7 @@ public final class Optimizer {
   public double gradientNorm(double scale) {
     double squares = backend.sumOfSquares(store.gradients());
     if (!Double.isFinite(squares)) {
-      for (Parameter parameter : store.all()) {
+      for (Parameter parameter : store.trained()) {
         if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
           throw new NonFiniteGradientException(parameter.name());
         }
@@ -189,12 +189,12 @@ public final class Optimizer {
     }
     long decayed = store.layout().decayedElements();
     update(rate, gradientScale, settings.weightDecay(), 0, decayed);
-    update(rate, gradientScale, 0, decayed, store.layout().elements() - decayed);
+    update(rate, gradientScale, 0, decayed, store.layout().trainedElements() - decayed);
   }
 
   private void updateEach(double rate, double gradientScale) {
     FlatLayout layout = store.layout();
-    List<Parameter> parameters = store.all();
+    List<Parameter> parameters = store.trained();
     for (int i = 0; i < parameters.size(); i++) {
       FlatLayout.Slot slot = layout.slot(parameters.get(i).name());
       long count = slot.shape().elements();
@@ -232,7 +232,8 @@ public final class Optimizer {
     }
     Tensor main = mainParameters.slice(first, count);
     Tensor gradient = store.gradients().slice(first, count);
-    Tensor model = mainParameters == store.values() ? null : store.values().slice(first, count);
+    Tensor model =
+        mainParameters == store.trainedValues() ? null : store.trainedValues().slice(first, count);
     switch (settings.kind()) {
       case ADAM ->
           backend.adamW(
