@@ -10,12 +10,15 @@ import io.panatron.runtime.autograd.SplitHeads;
 import io.panatron.runtime.nn.AttentionBlock;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.FlatLayout;
+import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.LinearLayer;
 import io.panatron.runtime.nn.MlpBlock;
 import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.RecomputePlan;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Makes a {@link TransformerModel} from a configuration and the parameters it names. */
 public final class ModelBuilder {
@@ -34,6 +37,11 @@ public final class ModelBuilder {
         .toList();
   }
 
+  /** The parameters of one part of a model, in the same order. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, StagePart part) {
+    return specs(config).stream().filter(spec -> part.holds(spec.name(), config)).toList();
+  }
+
   public static HeadGeometry geometry(ModelConfig config) {
     return new HeadGeometry(config.numHeads(), config.numKeyValueHeads(), config.headDim());
   }
@@ -47,16 +55,39 @@ public final class ModelBuilder {
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
-    Parameter head = config.tieWordEmbeddings() ? embedding : store.parameter("lm_head.weight");
     return new TransformerModel(
-        embedding,
-        config.family().positions() == ModelFamily.PositionKind.LEARNED
-            ? store.parameter("model.embed_positions.weight")
+        embedding, builder.positions(), layers, builder.norm("model.norm"), builder.head(), rotary);
+  }
+
+  /** One part of the model over the parameters of a store that holds at least those of the part. */
+  public static ModelStage stage(
+      ModelConfig config, ParameterStore store, RotaryTables rotary, StagePart part) {
+    ModelBuilder builder = new ModelBuilder(config, store);
+    List<DecoderLayer> layers = new ArrayList<>();
+    for (int layer = 0; layer < part.layers(); layer++) {
+      layers.add(builder.layer(part.firstLayer() + layer));
+    }
+    return new ModelStage(
+        part.embedding()
+            ? new ModelStage.Input(
+                store.parameter("model.embed_tokens.weight"), builder.positions())
             : null,
-        layers,
-        builder.norm("model.norm"),
-        head,
-        rotary);
+        new LayerStack(layers, RecomputePlan.NONE),
+        part.head() ? new ModelStage.Output(builder.norm("model.norm"), builder.head()) : null,
+        rotary,
+        store.values().dtype(),
+        config.hiddenSize());
+  }
+
+  private @Nullable Parameter positions() {
+    return config.family().positions() == ModelFamily.PositionKind.LEARNED
+        ? store.parameter("model.embed_positions.weight")
+        : null;
+  }
+
+  private Parameter head() {
+    return store.parameter(
+        config.tieWordEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight");
   }
 
   /**

@@ -1,7 +1,6 @@
 package io.panatron.runtime.parallel;
 
 import io.panatron.kernels.Backend;
-import io.panatron.kernels.Communicator;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.SingleRankCommunicator;
 
@@ -10,19 +9,12 @@ import io.panatron.kernels.SingleRankCommunicator;
  * place; there is no global parallel state.
  *
  * @param coordinates this rank's place along each parallel dimension
- * @param world communicator of all ranks
- * @param dataParallel communicator of the ranks that hold the same part of the model
- * @param modelParallel communicator of the ranks that together hold one copy of the model
+ * @param groups communicators of the groups it belongs to
  * @param backend computes for this rank
  * @param memory all device memory of this rank
  */
 public record RankContext(
-    Coordinates coordinates,
-    Communicator world,
-    Communicator dataParallel,
-    Communicator modelParallel,
-    Backend backend,
-    MemoryPool memory)
+    Coordinates coordinates, RankGroups groups, Backend backend, MemoryPool memory)
     implements AutoCloseable {
 
   /**
@@ -53,25 +45,23 @@ public record RankContext(
 
   /** The context of a run of one rank; closing it closes the pool and the backend. */
   public static RankContext single(Backend backend, MemoryPool memory) {
-    Communicator alone = new SingleRankCommunicator(backend);
-    return new RankContext(Coordinates.SINGLE, alone, alone, alone, backend, memory);
+    RankGroups alone = RankGroups.alone(new SingleRankCommunicator(backend));
+    return new RankContext(Coordinates.SINGLE, alone, backend, memory);
   }
 
   /** The rank's number in the world. */
   public int rank() {
-    return world.rank();
+    return groups.world().rank();
   }
 
   /** Whether this rank speaks for all: it writes the log and the terminal. */
   public boolean isMain() {
-    return world.rank() == 0;
+    return groups.world().rank() == 0;
   }
 
   @Override
   public void close() {
-    modelParallel.close();
-    dataParallel.close();
-    world.close();
+    groups.close();
     memory.close();
     backend.close();
   }

@@ -89,7 +89,7 @@ public record Benchmark(
   }
 
   private static long activationBytes(TrainStep step) {
-    TrainStep.ActivationPeak peak = step.activationPeak();
+    Passes.ActivationPeak peak = step.activationPeak();
     return peak == null ? 0 : peak.bytes();
   }
 

@@ -58,9 +58,10 @@ public final class Evaluation {
         targets += batch.targetTokens();
       }
     }
-    sum = rank.dataParallel().allReduce(sum, Reduction.SUM);
-    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
-    return new Result(sum / Math.max(targets, 1), targets, channels.sumsOver(rank.dataParallel()));
+    sum = rank.groups().dataContext().allReduce(sum, Reduction.SUM);
+    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
+    return new Result(
+        sum / Math.max(targets, 1), targets, channels.sumsOver(rank.groups().dataContext()));
   }
 
   private double lossSum(MicroBatch batch, ChannelLosses channels) {

@@ -125,7 +125,7 @@ final class RunHeader {
 
   /** Says what the plan of activations was worth. */
   static void printActivationPeak(
-      Consumer<String> say, RunInputs inputs, TrainStep.@Nullable ActivationPeak peak) {
+      Consumer<String> say, RunInputs inputs, Passes.@Nullable ActivationPeak peak) {
     if (peak == null) {
       return;
     }

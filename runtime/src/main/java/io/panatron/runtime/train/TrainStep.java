@@ -1,19 +1,13 @@
 package io.panatron.runtime.train;
 
-import io.panatron.kernels.Backend;
-import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Reduction;
-import io.panatron.kernels.Tensor;
-import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
-import io.panatron.runtime.observe.MicroBatchEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
-import io.panatron.runtime.tensor.HostTransfer;
 import java.util.List;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
@@ -30,16 +24,10 @@ public final class TrainStep {
           + " check the weights and the rows";
 
   private final RankContext rank;
-  private final TransformerModel model;
+  private final Passes passes;
   private final Optimizer optimizer;
   private final boolean perTokenLoss;
-  private final boolean checkMemory;
   private final TokenLoss tokenLoss;
-  private @Nullable ActivationPeak activationPeak;
-  private final DropoutStreams dropout;
-  private double lossScale = 1;
-  private long forwardNanos;
-  private long backwardNanos;
 
   /** A step without dropout; arguments as below. */
   public TrainStep(
@@ -74,13 +62,26 @@ public final class TrainStep {
       boolean checkMemory,
       TokenLoss tokenLoss,
       DropoutStreams dropout) {
+    this(
+        rank,
+        new SequentialPasses(rank, model, tokenLoss, dropout, checkMemory),
+        optimizer,
+        perTokenLoss,
+        tokenLoss);
+  }
+
+  /** A step that runs its micro-batches as {@code passes} does. */
+  TrainStep(
+      RankContext rank,
+      Passes passes,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      TokenLoss tokenLoss) {
     this.rank = rank;
-    this.model = model;
+    this.passes = passes;
     this.optimizer = optimizer;
     this.perTokenLoss = perTokenLoss;
-    this.checkMemory = checkMemory;
     this.tokenLoss = tokenLoss;
-    this.dropout = dropout;
   }
 
   /**
@@ -92,22 +93,18 @@ public final class TrainStep {
    * @throws NonFiniteLossException before any parameter changed
    */
   public StepResult run(long iteration, List<MicroBatch> batches, double learningRate) {
-    forwardNanos = 0;
-    backwardNanos = 0;
-    lossScale = optimizer.lossScaler().scale();
+    double lossScale = optimizer.lossScaler().scale();
     optimizer.zeroGradients();
-    ChannelLosses channels = new ChannelLosses();
-    double lossSum = 0;
+    StepLoss loss = new StepLoss(iteration, batches.size(), lossScale);
+    Passes.Times passed = passes.run(iteration, batches, loss);
     long targets = 0;
     long tokens = 0;
-    for (int index = 0; index < batches.size(); index++) {
-      MicroBatch batch = batches.get(index);
-      lossSum += forwardBackward(iteration, index, batches.size(), batch, channels);
+    for (MicroBatch batch : batches) {
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
-    lossSum = rank.dataParallel().allReduce(lossSum, Reduction.SUM);
-    targets = (long) rank.dataParallel().allReduce((double) targets, Reduction.SUM);
+    double lossSum = rank.groups().dataContext().allReduce(loss.sum, Reduction.SUM);
+    targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
     long updateStart = System.nanoTime();
     double scale = (perTokenLoss ? 1.0 / Math.max(targets, 1) : 1.0) / lossScale;
     double norm = gradientNorm(iteration, lossSum, scale);
@@ -116,7 +113,8 @@ public final class TrainStep {
       optimizer.step(learningRate, scale * optimizer.clipFactor(norm));
     }
     StepResult.Times times =
-        new StepResult.Times(forwardNanos, backwardNanos, System.nanoTime() - updateStart);
+        new StepResult.Times(
+            passed.forwardNanos(), passed.backwardNanos(), System.nanoTime() - updateStart);
     return new StepResult(
         lossSum,
         targets,
@@ -126,7 +124,7 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        channels.sumsOver(rank.dataParallel()));
+        loss.channels.sumsOver(rank.groups().dataContext()));
   }
 
   /**
@@ -162,104 +160,69 @@ public final class TrainStep {
         : OptionalDouble.empty();
   }
 
-  /**
-   * The most memory that a micro-batch took besides what lives as long as the run.
-   *
-   * @param sequenceStarts where the sequences of that micro-batch start, and where the last ends
-   */
-  public record ActivationPeak(int[] sequenceStarts, long bytes) {}
-
   /** The micro-batch that took the most memory so far; null before the first. */
-  public @Nullable ActivationPeak activationPeak() {
-    return activationPeak;
-  }
-
-  private double forwardBackward(
-      long iteration, int index, int count, MicroBatch batch, ChannelLosses channels) {
-    MicroBatchEvent event = new MicroBatchEvent();
-    event.begin();
-    Backend backend = rank.backend();
-    try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
-      Tape tape = Tape.recording(backend, scope);
-      DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
-      Tensor weights =
-          HostTransfer.upload(
-              backend.device(),
-              scope,
-              "loss weights",
-              lossGradients(batch, count),
-              model.dtype().accumulator());
-      long start = System.nanoTime();
-      Tensor losses =
-          model.weightedLosses(
-              tape,
-              device.ids(),
-              device.labels(),
-              weights,
-              tokenLoss,
-              device.positions(),
-              device.layout(),
-              dropout.plan(iteration, index));
-      double[] crossEntropies = HostTransfer.download(backend.device(), losses);
-      double lossSum = weightedSum(iteration, index, batch, crossEntropies);
-      channels.add(batch, crossEntropies, tokenLoss);
-      long forwardEnd = System.nanoTime();
-      event.forwardNanos = forwardEnd - start;
-      tape.backward();
-      forwardNanos += event.forwardNanos;
-      backwardNanos += System.nanoTime() - forwardEnd;
-      event.iteration = iteration;
-      event.index = index;
-      event.tokens = batch.tokens().length;
-      event.sequences = batch.sequenceStarts().length - 1;
-      event.peakBytes = scope.peakBytes();
-      if (activationPeak == null || activationPeak.bytes() < scope.peakBytes()) {
-        activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());
-      }
-      event.commit();
-      return lossSum;
-    }
-  }
-
-  /**
-   * What backward multiplies each token's loss with, the loss scale included; the division by all
-   * targets and by the scale comes with the update.
-   */
-  private double[] lossGradients(MicroBatch batch, int count) {
-    double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / count;
-    scale *= lossScale;
-    float[] weights = batch.lossWeights();
-    double[] gradients = new double[weights.length];
-    for (int t = 0; t < weights.length; t++) {
-      gradients[t] = weights[t] * scale;
-    }
-    return gradients;
-  }
-
-  private double weightedSum(long iteration, int index, MicroBatch batch, double[] losses) {
-    double sum = 0;
-    float[] weights = batch.lossWeights();
-    for (int t = 0; t < losses.length; t++) {
-      if (batch.labels()[t] < 0) {
-        continue;
-      }
-      if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
-        throw new NonFiniteLossException(
-            where(iteration)
-                + "the loss of token "
-                + t
-                + " of micro-batch "
-                + index
-                + " is "
-                + losses[t]
-                + ADVICE);
-      }
-      sum += tokenLoss.of(losses[t]) * weights[t];
-    }
-    return sum;
+  Passes.@Nullable ActivationPeak activationPeak() {
+    return passes.activationPeak();
   }
 
   private String where(long iteration) {
     return "iteration " + iteration + ", rank " + rank.rank() + ": ";
+  }
+
+  /** The losses of one iteration. */
+  private final class StepLoss implements Passes.LossFunction {
+    final ChannelLosses channels = new ChannelLosses();
+    double sum;
+    private final long iteration;
+    private final int microBatches;
+    private final double lossScale;
+
+    StepLoss(long iteration, int microBatches, double lossScale) {
+      this.iteration = iteration;
+      this.microBatches = microBatches;
+      this.lossScale = lossScale;
+    }
+
+    /** With the loss scale; the division by all targets and by the scale comes with the update. */
+    @Override
+    public double[] gradients(MicroBatch batch) {
+      double scale = perTokenLoss ? 1 : 1.0 / Math.max(batch.targetTokens(), 1) / microBatches;
+      scale *= lossScale;
+      float[] weights = batch.lossWeights();
+      double[] gradients = new double[weights.length];
+      for (int t = 0; t < weights.length; t++) {
+        gradients[t] = weights[t] * scale;
+      }
+      return gradients;
+    }
+
+    @Override
+    public void take(int index, MicroBatch batch, double[] crossEntropies) {
+      sum += weightedSum(index, batch, crossEntropies);
+      channels.add(batch, crossEntropies, tokenLoss);
+    }
+
+    private double weightedSum(int index, MicroBatch batch, double[] losses) {
+      double weighted = 0;
+      float[] weights = batch.lossWeights();
+      for (int t = 0; t < losses.length; t++) {
+        if (batch.labels()[t] < 0) {
+          continue;
+        }
+        if (!Double.isFinite(losses[t]) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+          throw new NonFiniteLossException(
+              where(iteration)
+                  + "the loss of token "
+                  + t
+                  + " of micro-batch "
+                  + index
+                  + " is "
+                  + losses[t]
+                  + ADVICE);
+        }
+        weighted += tokenLoss.of(losses[t]) * weights[t];
+      }
+      return weighted;
+    }
   }
 }

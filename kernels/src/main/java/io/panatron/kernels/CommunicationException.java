@@ -1,0 +1,14 @@
+package io.panatron.kernels;
+
+/** A communication that cannot complete; the message says which, among whom, and why. */
+public final class CommunicationException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  public CommunicationException(String message) {
+    super(message);
+  }
+
+  public CommunicationException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}
