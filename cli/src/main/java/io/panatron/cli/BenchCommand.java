@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -76,6 +77,9 @@ final class BenchCommand implements Callable<Integer> {
       description = "core_attn, layernorm, mlp, with selective.")
   List<String> modules = List.of("core_attn");
 
+  @ArgGroup(validate = false)
+  private TunerOptions tuner = new TunerOptions();
+
   @Option(names = "--steps", defaultValue = "6", description = "Timed steps.")
   int steps;
 
@@ -103,6 +107,7 @@ final class BenchCommand implements Callable<Integer> {
             dtypeOf(dtype),
             dropout(),
             new RecomputeSettings(granularity, method, numLayers, modules),
+            tuner.tuner(),
             warmup,
             steps);
     Backend backend = DeviceChoice.open(device, threads);
@@ -113,7 +118,7 @@ final class BenchCommand implements Callable<Integer> {
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("peer", "panatron");
       line.put("dtype", dtype);
-      line.put("lora", false);
+      line.put("lora", tuner.isLora());
       line.put("compile", false);
       line.put("device", "cpu");
       line.put("tokens_per_s", round(result.tokensPerSecond(), 1));

@@ -40,6 +40,12 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Hugging Face model folder, such as a checkpoint of trainer sft.")
   private @Nullable Path model;
 
+  @Option(
+      names = "--adapters",
+      paramLabel = "FOLDER",
+      description = "Adapter in PEFT's format, such as a checkpoint of trainer sft, for the model.")
+  private @Nullable Path adapter;
+
   @ArgGroup(validate = false)
   private PromptOptions prompts = new PromptOptions();
 
@@ -132,7 +138,8 @@ final class GenerateCommand implements Callable<Integer> {
           "trainer generate needs something to answer; give --prompt TEXT, --prompt_file FILE or"
               + " --chat.");
     }
-    try (Answering answering = Answering.open(Objects.requireNonNull(model), template.options())) {
+    try (Answering answering =
+        Answering.open(Objects.requireNonNull(model), adapter, template.options())) {
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
       return chat ? talk(answering, stops) : answer(answering, stops);
     }

@@ -144,13 +144,13 @@ public final class CpuBackend implements Backend {
   public void linearForward(
       MemoryScope scratch, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
     shapes.linearForward(x, weight, bias, y);
-    linear.forward(scratch, x, weight, bias, null, y);
+    linear.forward(scratch, x, weight, bias, y);
   }
 
   @Override
   public void linearBackwardInput(MemoryScope scratch, Tensor dy, Tensor weight, Tensor dx) {
     shapes.linearBackwardInput(dy, weight, dx);
-    linear.backwardInput(scratch, dy, weight, null, dx);
+    linear.backwardInput(scratch, dy, weight, dx);
   }
 
   @Override

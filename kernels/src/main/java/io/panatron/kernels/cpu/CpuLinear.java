@@ -35,6 +35,11 @@ final class CpuLinear {
   }
 
   /** See {@link io.panatron.kernels.Backend#linearForward}. */
+  void forward(MemoryScope scope, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
+    forward(scope, x, weight, bias, null, y);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#adaptedLinearForward}. */
   void forward(
       MemoryScope scope,
       Tensor x,
@@ -46,6 +51,11 @@ final class CpuLinear {
   }
 
   /** See {@link io.panatron.kernels.Backend#linearBackwardInput}. */
+  void backwardInput(MemoryScope scope, Tensor dy, Tensor weight, Tensor dx) {
+    backwardInput(scope, dy, weight, null, dx);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#adaptedLinearBackwardInput}. */
   void backwardInput(
       MemoryScope scope, Tensor dy, Tensor weight, @Nullable Addition addition, Tensor dx) {
     product(scope, dy, weight, false, null, addition, dx);

@@ -11,8 +11,7 @@ import java.util.List;
  * @param blocks which columns of the layer's output they add to
  * @param scale of what they add
  */
-public record Adapter(
-    Parameter down, Parameter up, List<LowRank.Block> blocks, double scale) {
+public record Adapter(Parameter down, Parameter up, List<LowRank.Block> blocks, double scale) {
   public Adapter {
     blocks = List.copyOf(blocks);
   }

@@ -53,8 +53,7 @@ public record LinearCrossEntropy(
   public static Tensor forwardWeighted(
       Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses, TokenLoss kind) {
     Tensor losses = allocateRows(tape, "losses", x);
-    Tensor dx =
-        tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dx = tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
     Backend backend = tape.backend();
     MemoryScope scope = tape.scope();
     Tensor weight = head.value();

@@ -55,8 +55,8 @@ public record LoraLinear(
     MemoryScope scope = tape.scope();
     Tensor addend = bias == null ? null : bias.value();
     boolean needed = adapter.isTrained() || (bias != null && bias.isTrained());
-    tape.computeWhenNeeded(() ->
-        backend.adaptedLinearForward(scope, x, weight.value(), addend, h, lowRank, y));
+    tape.computeWhenNeeded(
+        () -> backend.adaptedLinearForward(scope, x, weight.value(), addend, h, lowRank, y));
     if (tape.records(needed || !tape.isConstant(x), y)) {
       tape.record(new LoraLinear(x, weight, bias, adapter, mask, h, y));
     } else {

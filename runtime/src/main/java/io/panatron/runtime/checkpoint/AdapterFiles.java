@@ -4,6 +4,7 @@ import io.panatron.runtime.UserError;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 
@@ -63,7 +64,10 @@ public record AdapterFiles(Path folder, AdapterConfig config, Set<String> names)
    */
   public SafetensorsFile openWeights(Arena arena, Map<String, long[]> expected) {
     SafetensorsFile file = SafetensorsFile.open(folder.resolve(WEIGHTS), arena);
-    WeightMismatch mismatch = WeightMismatch.between(file.tensors(), expected, Map.of());
+    Map<String, SafetensorsTensor> found = new LinkedHashMap<>(file.tensors());
+    // PEFT keeps a copy of an embedding that has an adapter.
+    found.keySet().removeIf(name -> name.endsWith(".base_layer.weight"));
+    WeightMismatch mismatch = WeightMismatch.between(found, expected, Map.of());
     if (!mismatch.isEmpty()) {
       throw new UserError(
           "The adapter in %s, made for %s, does not fit the model: %s."

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,7 +13,6 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -70,8 +68,7 @@ public final class AdapterMerge {
             "%s holds no weights, so the adapter %s cannot be merged into it; give the model it was made for."
                 .formatted(model, adapter));
       }
-      SafetensorsFile weights =
-          SafetensorsFile.open(adapter.resolve(AdapterFiles.WEIGHTS), arena);
+      SafetensorsFile weights = SafetensorsFile.open(adapter.resolve(AdapterFiles.WEIGHTS), arena);
       List<TensorSource> tensors = sources(base.tensors());
       var folder = new HfModelFolder(small, dtype(tensors), tensors, maxShardBytes);
       new AdapterMerge(files.config(), sources(weights.tensors()), adapter.toString())
@@ -119,7 +116,8 @@ public final class AdapterMerge {
       if (!used.contains(name)) {
         throw new UserError(
             "The adapter in %s, made for %s, has %s, which fits no tensor of the model; give the model it was made for."
-                .formatted(source, config.base().isEmpty() ? "another model" : config.base(), name));
+                .formatted(
+                    source, config.base().isEmpty() ? "another model" : config.base(), name));
       }
     }
     return new HfModelFolder(files, model.dtype(), merged, model.maxShardBytes());
@@ -174,9 +172,10 @@ public final class AdapterMerge {
 
   private TensorSource merge(TensorSource base) {
     TensorSource whole = take(base.name());
-    if (whole == null) {
-      whole = take(module(base.name()) + ".base_layer" + base.name().substring(
-          module(base.name()).length()));
+    String module = module(base.name());
+    TensorSource layer = take(module + ".base_layer" + base.name().substring(module.length()));
+    if (whole == null && base.name().endsWith(".bias")) {
+      whole = layer; // of an adapted module; its weight is the model's own
     }
     if (whole != null) {
       requireShape(base, whole, base.shape());
@@ -187,7 +186,6 @@ public final class AdapterMerge {
     if (!base.name().endsWith(".weight") || base.shape().length != 2) {
       return base;
     }
-    String module = module(base.name());
     TensorSource down = take(module + ".lora_A.weight");
     boolean embedding = down == null;
     down = embedding ? take(module + ".lora_embedding_A") : down;

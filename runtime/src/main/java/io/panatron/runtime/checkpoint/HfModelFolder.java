@@ -26,10 +26,7 @@ import java.util.regex.Pattern;
  * @param maxShardBytes a file holds at most so many bytes of tensors, unless a single one is larger
  */
 public record HfModelFolder(
-    ModelFolderFiles files,
-    SafetensorsDtype dtype,
-    List<TensorSource> weights,
-    long maxShardBytes)
+    ModelFolderFiles files, SafetensorsDtype dtype, List<TensorSource> weights, long maxShardBytes)
     implements ModelFolder {
   private static final Pattern SHARD_SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?) *([KMGT]i?B|B)?");
 
@@ -107,6 +104,11 @@ public record HfModelFolder(
   @Override
   public HfModelFolder withWeights(List<TensorSource> changed) {
     return new HfModelFolder(files, dtype, changed, maxShardBytes);
+  }
+
+  /** The same weights with other small files. */
+  public HfModelFolder withFiles(ModelFolderFiles changed) {
+    return new HfModelFolder(changed, dtype, weights, maxShardBytes);
   }
 
   @Override

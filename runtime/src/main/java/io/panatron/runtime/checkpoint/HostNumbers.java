@@ -15,8 +15,7 @@ final class HostNumbers {
   static double[] read(TensorSource tensor, Arena arena) throws IOException {
     MemorySegment memory = arena.allocate(tensor.byteSize(), 8);
     tensor.copyTo(memory);
-    double[] values =
-        new double[Math.toIntExact(tensor.byteSize() / tensor.dtype().byteSize())];
+    double[] values = new double[Math.toIntExact(tensor.byteSize() / tensor.dtype().byteSize())];
     read(tensor.dtype(), memory, 0, values);
     return values;
   }

@@ -22,6 +22,7 @@ final class ArgumentChecks {
     checkRates(arguments);
     checkPrecision(arguments);
     checkSaving(arguments);
+    TunerChecks.check(arguments);
   }
 
   private static void checkSaving(ParsedArguments a) {
@@ -134,7 +135,7 @@ final class ArgumentChecks {
 
   private static void checkRates(ParsedArguments a) {
     Double peak = a.numberOrNull("lr");
-    double effective = peak == null ? EffectiveDefaults.FULL_TRAINING_RATE : peak;
+    double effective = peak == null ? EffectiveDefaults.defaultRate(a) : peak;
     refuse(
         a.number("min_lr") > effective,
         "--min_lr %s is above the peak rate --lr %s; lower it or raise --lr."
@@ -194,7 +195,7 @@ final class ArgumentChecks {
         "--%s %s contradicts --torch_dtype %s; drop one of them.".formatted(flag, value, dtype));
   }
 
-  private static void refuse(boolean wrong, String sentence) {
+  static void refuse(boolean wrong, String sentence) {
     if (wrong) {
       throw new UserError(sentence);
     }

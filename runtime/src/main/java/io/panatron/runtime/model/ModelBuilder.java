@@ -4,18 +4,22 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
-import io.panatron.kernels.Shape;
+import io.panatron.runtime.autograd.Adapter;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.SplitHeads;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.AttentionBlock;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.LinearLayer;
+import io.panatron.runtime.nn.LoraPlace;
 import io.panatron.runtime.nn.MlpBlock;
 import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -24,17 +28,17 @@ import org.jspecify.annotations.Nullable;
 public final class ModelBuilder {
   private final ModelConfig config;
   private final ParameterStore store;
+  private final @Nullable AdapterPlan adapters;
 
-  private ModelBuilder(ModelConfig config, ParameterStore store) {
+  private ModelBuilder(ModelConfig config, ParameterStore store, @Nullable AdapterPlan adapters) {
     this.config = config;
     this.store = store;
+    this.adapters = adapters;
   }
 
   /** The parameters that a model needs, in the order of the weight files. */
   public static List<FlatLayout.Spec> specs(ModelConfig config) {
-    return ParameterLayout.of(config).stream()
-        .map(layout -> new FlatLayout.Spec(layout.name(), Shape.of(layout.shape())))
-        .toList();
+    return Tuning.FULL.specs(config);
   }
 
   /** The parameters of one part of a model, in the same order. */
@@ -49,34 +53,46 @@ public final class ModelBuilder {
   /** The model over the parameters of a store made from {@link #specs}. */
   public static TransformerModel build(
       ModelConfig config, ParameterStore store, RotaryTables rotary) {
-    ModelBuilder builder = new ModelBuilder(config, store);
-    Parameter embedding = store.parameter("model.embed_tokens.weight");
+    return build(config, store, rotary, Tuning.FULL);
+  }
+
+  /** The model, with adapters if there are any, over a store made from {@link Tuning#specs}. */
+  public static TransformerModel build(
+      ModelConfig config, ParameterStore store, RotaryTables rotary, Tuning tuning) {
+    ModelBuilder builder = new ModelBuilder(config, store, tuning.adapters());
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
     return new TransformerModel(
-        embedding, builder.positions(), layers, builder.norm("model.norm"), builder.head(), rotary);
+        builder.embedding(),
+        builder.positions(),
+        layers,
+        builder.norm("model.norm"),
+        builder.head(),
+        rotary);
   }
 
   /** One part of the model over the parameters of a store that holds at least those of the part. */
   public static ModelStage stage(
       ModelConfig config, ParameterStore store, RotaryTables rotary, StagePart part) {
-    ModelBuilder builder = new ModelBuilder(config, store);
+    ModelBuilder builder = new ModelBuilder(config, store, null);
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < part.layers(); layer++) {
       layers.add(builder.layer(part.firstLayer() + layer));
     }
     return new ModelStage(
-        part.embedding()
-            ? new ModelStage.Input(
-                store.parameter("model.embed_tokens.weight"), builder.positions())
-            : null,
+        part.embedding() ? new ModelStage.Input(builder.embedding(), builder.positions()) : null,
         new LayerStack(layers, RecomputePlan.NONE),
         part.head() ? new ModelStage.Output(builder.norm("model.norm"), builder.head()) : null,
         rotary,
         store.values().dtype(),
         config.hiddenSize());
+  }
+
+  private TokenEmbedding embedding() {
+    String module = "model.embed_tokens";
+    return new TokenEmbedding(store.parameter(module + ".weight"), adapter(module));
   }
 
   private @Nullable Parameter positions() {
@@ -119,14 +135,14 @@ public final class ModelBuilder {
             index,
             config.window(index),
             geometry(config),
-            linear(attention + "qkv_proj"),
+            linear(attention + "qkv_proj", index, LoraPlace.Linear.QKV),
             headNorm,
-            linear(attention + "o_proj")),
+            linear(attention + "o_proj", index, LoraPlace.Linear.ATTENTION_OUTPUT)),
         norm(prefix + "post_attention_layernorm"),
         new MlpBlock(
-            linear(prefix + "mlp.gate_up_proj"),
+            linear(prefix + "mlp.gate_up_proj", index, LoraPlace.Linear.MLP_UP),
             config.activation(),
-            linear(prefix + "mlp.down_proj")));
+            linear(prefix + "mlp.down_proj", index, LoraPlace.Linear.MLP_DOWN)));
   }
 
   private NormLayer norm(String name) {
@@ -138,9 +154,16 @@ public final class ModelBuilder {
     };
   }
 
-  private LinearLayer linear(String name) {
+  private LinearLayer linear(String name, int layer, LoraPlace.Linear place) {
     String bias = name + ".bias";
+    Adapter adapter = adapter(name);
     return new LinearLayer(
-        store.parameter(name + ".weight"), store.contains(bias) ? store.parameter(bias) : null);
+        store.parameter(name + ".weight"),
+        store.contains(bias) ? store.parameter(bias) : null,
+        adapter == null ? null : new LinearLayer.Lora(adapter, new LoraPlace(layer, place)));
+  }
+
+  private @Nullable Adapter adapter(String module) {
+    return adapters == null ? null : adapters.adapter(module, store);
   }
 }

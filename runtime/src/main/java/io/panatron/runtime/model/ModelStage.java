@@ -6,7 +6,6 @@ import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddPositions;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Dropout;
-import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.ResidualAdd;
@@ -18,6 +17,7 @@ import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
+import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -37,7 +37,7 @@ public final class ModelStage {
   private final int hidden;
 
   /** What the first stage has besides layers. */
-  record Input(Parameter embedding, @Nullable Parameter positionEmbedding) {}
+  record Input(TokenEmbedding embedding, @Nullable Parameter positionEmbedding) {}
 
   /** What the last stage has besides layers. */
   record Output(NormLayer finalNorm, Parameter head) {}
@@ -140,7 +140,7 @@ public final class ModelStage {
   }
 
   private static Tensor embedded(Tape tape, Tensor ids, SequenceContext context, Input input) {
-    Tensor embedded = Embedding.forward(tape, ids, input.embedding());
+    Tensor embedded = input.embedding().forward(tape, ids);
     if (input.positionEmbedding() != null) {
       embedded =
           AddPositions.forward(tape, embedded, context.positions(), input.positionEmbedding());

@@ -67,8 +67,13 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
 
   /** Every Hugging Face tensor a model's files must hold, with its shape. */
   public static Map<String, long[]> hfShapes(ModelConfig config) {
+    return hfShapes(of(config));
+  }
+
+  /** Every Hugging Face tensor of some parameters, with its shape. */
+  public static Map<String, long[]> hfShapes(List<ParameterLayout> parameters) {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    for (ParameterLayout parameter : of(config)) {
+    for (ParameterLayout parameter : parameters) {
       for (Part part : parameter.parts) {
         shapes.put(part.hfName, parameter.shape(part));
       }

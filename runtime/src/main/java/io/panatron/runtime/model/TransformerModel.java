@@ -6,7 +6,6 @@ import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddPositions;
 import io.panatron.runtime.autograd.AddRmsNorm;
 import io.panatron.runtime.autograd.Dropout;
-import io.panatron.runtime.autograd.Embedding;
 import io.panatron.runtime.autograd.Linear;
 import io.panatron.runtime.autograd.LinearCrossEntropy;
 import io.panatron.runtime.autograd.Parameter;
@@ -20,6 +19,7 @@ import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
+import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * a configuration and named parameters.
  */
 public final class TransformerModel {
-  private final Parameter embedding;
+  private final TokenEmbedding embedding;
   private final @Nullable Parameter positionEmbedding;
   private final LayerStack layers;
   private final NormLayer finalNorm;
@@ -39,7 +39,7 @@ public final class TransformerModel {
   private final RotaryTables rotary;
 
   TransformerModel(
-      Parameter embedding,
+      TokenEmbedding embedding,
       @Nullable Parameter positionEmbedding,
       List<DecoderLayer> layers,
       NormLayer finalNorm,
@@ -55,7 +55,7 @@ public final class TransformerModel {
   }
 
   private TransformerModel(
-      Parameter embedding,
+      TokenEmbedding embedding,
       @Nullable Parameter positionEmbedding,
       LayerStack layers,
       NormLayer finalNorm,
@@ -82,7 +82,7 @@ public final class TransformerModel {
 
   /** The dtype of parameters and activations. */
   public DType dtype() {
-    return embedding.value().dtype();
+    return embedding.dtype();
   }
 
   /** The most positions a sequence may have. */
@@ -179,7 +179,7 @@ public final class TransformerModel {
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {
-    Tensor embedded = Embedding.forward(tape, ids, embedding);
+    Tensor embedded = embedding.forward(tape, ids);
     if (positionEmbedding != null) {
       embedded = AddPositions.forward(tape, embedded, context.positions(), positionEmbedding);
     }

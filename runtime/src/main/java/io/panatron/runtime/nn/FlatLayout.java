@@ -11,8 +11,8 @@ import java.util.Map;
  * Where each parameter lies in a flat buffer that holds them all.
  *
  * <p>Trained parameters come first, among them those with weight decay, so that gradients and
- * optimizer state are a shorter buffer of the same layout. Each starts at a multiple of {@value #ALIGNMENT}
- * elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
+ * optimizer state are a shorter buffer of the same layout. Each starts at a multiple of {@value
+ * #ALIGNMENT} elements; the gaps hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class FlatLayout {
   /** Elements; Megatron aligns the parameters of its flat buffers likewise. */

@@ -54,8 +54,7 @@ public final class ParameterStore {
       gradients = null;
     }
     for (FlatLayout.Spec spec : specs) {
-      Tensor gradient =
-          gradients == null || !spec.trained() ? null : view(gradients, spec.name());
+      Tensor gradient = gradients == null || !spec.trained() ? null : view(gradients, spec.name());
       parameters.put(spec.name(), new Parameter(spec.name(), view(values, spec.name()), gradient));
     }
   }

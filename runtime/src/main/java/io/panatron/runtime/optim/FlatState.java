@@ -16,9 +16,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One kind of optimizer state of all trained parameters, in a flat tensor of the store's layout: numbers as
- * {@link StoredTensor} describes them, each parameter with a scale of its own where the dtype has
- * one. Files hold them in F32.
+ * One kind of optimizer state of all trained parameters, in a flat tensor of the store's layout:
+ * numbers as {@link StoredTensor} describes them, each parameter with a scale of its own where the
+ * dtype has one. Files hold them in F32.
  */
 public final class FlatState {
   /** Elements converted at a time on their way to a file and back. */

@@ -31,7 +31,8 @@ public record MemoryPlan(List<Entry> entries) {
   }
 
   /**
-   * The plan of training parameters with an optimizer; frozen ones have neither gradients nor state.
+   * The plan of training parameters with an optimizer; frozen ones have neither gradients nor
+   * state.
    */
   public static MemoryPlan of(
       List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer) {

@@ -11,6 +11,7 @@ import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.TransformerModel;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
 
@@ -32,17 +33,27 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
    */
   public static ActivationPlan of(
       ModelConfig config, DType dtype, RecomputePlan recompute, int[] sequenceStarts) {
+    return of(config, dtype, recompute, sequenceStarts, Tuning.FULL);
+  }
+
+  /** As above, training what {@code tuning} says. */
+  public static ActivationPlan of(
+      ModelConfig config,
+      DType dtype,
+      RecomputePlan recompute,
+      int[] sequenceStarts,
+      Tuning tuning) {
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
         MemoryScope run = pool.scope("run", false);
         MemoryScope scope = pool.scope("micro-batch", false)) {
-      ParameterStore store =
-          new ParameterStore(backend, run, ModelBuilder.specs(config), dtype, true);
+      ParameterStore store = new ParameterStore(backend, run, tuning.specs(config), dtype, true);
       TransformerModel model =
           ModelBuilder.build(
                   config,
                   store,
-                  ModelBuilder.rotary(backend.device(), run, config, 1, dtype.accumulator()))
+                  ModelBuilder.rotary(backend.device(), run, config, 1, dtype.accumulator()),
+                  tuning)
               .recomputing(recompute);
       long tokens = sequenceStarts[sequenceStarts.length - 1];
       Tensor ids = scope.allocate("ids", DType.I32, tokens);

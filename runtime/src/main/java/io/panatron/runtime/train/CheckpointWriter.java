@@ -1,18 +1,26 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Backend;
 import io.panatron.kernels.Tensor;
+import io.panatron.runtime.checkpoint.AdapterConfig;
+import io.panatron.runtime.checkpoint.AdapterFolder;
+import io.panatron.runtime.checkpoint.AdapterMerge;
 import io.panatron.runtime.checkpoint.AsyncCheckpoints;
 import io.panatron.runtime.checkpoint.CheckpointContents;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.HfModelFolder;
+import io.panatron.runtime.checkpoint.ModelFolder;
 import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
+import io.panatron.runtime.config.ArgumentsFile;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.model.lora.AdapterPlan;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -39,6 +47,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final RunInputs inputs;
   private final LoadedModel model;
   private final Optimizer optimizer;
+  private final Backend backend;
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
@@ -57,7 +66,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       RunInputs inputs,
       LoadedModel model,
       Optimizer optimizer,
-      WeightTransfer transfer,
+      Backend backend,
       RunReporter reporter,
       String argsJson,
       long seed) {
@@ -66,7 +75,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.inputs = inputs;
     this.model = model;
     this.optimizer = optimizer;
-    this.transfer = transfer;
+    this.backend = backend;
+    this.transfer = inputs.stateTransfer(backend);
     this.reporter = reporter;
     this.argsJson = argsJson;
     this.seed = seed;
@@ -158,20 +168,14 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
-    Tensor values = model.store().values();
-    HfModelFolder folder =
-        new HfModelFolder(
-            inputs.files(),
-            WeightTransfer.fileDtype(values.dtype()),
-            transfer.sources(model.store(), values),
-            settings.maxShardBytes());
+    Tensor trained = model.store().trainedValues();
     List<TensorSource> main = new ArrayList<>();
     List<TensorSource> moments = new ArrayList<>();
     if (settings.saveOptimizer()) {
       FlatState narrow = optimizer.narrowParameters();
       if (narrow != null) {
         main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
-      } else if (optimizer.mainParameters() != values) {
+      } else if (optimizer.mainParameters() != trained) {
         main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
       }
       new TreeMap<>(optimizer.narrowMoments())
@@ -182,7 +186,32 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
     }
     return new CheckpointContents(
-        progress.iteration(), folder, main, moments, state(progress), argsJson);
+        progress.iteration(), modelFolder(), main, moments, state(progress), argsJson);
+  }
+
+  private ModelFolder modelFolder() {
+    Tensor values = model.store().values();
+    HfModelFolder whole =
+        new HfModelFolder(
+            inputs.files(),
+            WeightTransfer.fileDtype(values.dtype()),
+            new WeightTransfer(backend, inputs.model()).sources(model.store(), values),
+            config.checkpoints().maxShardBytes());
+    AdapterPlan plan = inputs.tuning().adapters();
+    if (plan == null) {
+      return whole;
+    }
+    AdapterConfig adapter =
+        plan.config(inputs.model(), inputs.modelFolder().toAbsolutePath().normalize().toString());
+    HfModelFolder merged =
+        whole.withFiles(
+            inputs.files().with(ArgumentsFile.NAME, argsJson.getBytes(StandardCharsets.UTF_8)));
+    return new AdapterFolder(
+        adapter,
+        new WeightTransfer(backend, plan.fileLayouts(inputs.model()))
+            .sources(model.store(), values),
+        inputs.vocabulary().isNone() ? Map.of() : inputs.files().others(),
+        config.tuner().merges() ? weights -> AdapterMerge.merged(merged, adapter, weights) : null);
   }
 
   /** The newest checkpoint of this run; null before the first. */

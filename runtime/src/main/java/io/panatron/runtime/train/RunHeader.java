@@ -1,8 +1,8 @@
 package io.panatron.runtime.train;
 
-import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
@@ -76,7 +76,11 @@ final class RunHeader {
     boolean inBackground = saving.asyncSave() != null;
     saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);
     say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
-    MemoryPlan plan = MemoryPlan.of(ModelBuilder.specs(model), inputs.dtype(), config.optimizer());
+    Tuning tuning = inputs.tuning();
+    if (!tuning.equals(Tuning.FULL)) {
+      say.accept(describe(tuning, model));
+    }
+    MemoryPlan plan = MemoryPlan.of(tuning.specs(model), inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
             Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));
@@ -86,12 +90,31 @@ final class RunHeader {
           String.format(
               Locale.ROOT,
               "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
-              plan.savedBytes(saving.saveOptimizer()) / MIB));
+              plan.savedBytes(
+                      saving.saveOptimizer(),
+                      name -> tuning.adapters() == null || isTrained(name, tuning, model))
+                  / MIB));
     }
     printActivations(say, config, inputs);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
+  }
+
+  private static boolean isTrained(String name, Tuning tuning, ModelConfig model) {
+    return tuning.specs(model).stream().anyMatch(s -> s.name().equals(name) && s.trained());
+  }
+
+  private static String describe(Tuning tuning, ModelConfig model) {
+    long trained = tuning.trainedElements(model);
+    long all = tuning.specs(model).stream().mapToLong(spec -> spec.shape().elements()).sum();
+    return String.format(
+        Locale.ROOT,
+        "Trained           %,d of %,d parameters (%.3f %%)%s",
+        trained,
+        all,
+        100.0 * trained / all,
+        tuning.adapters() == null ? "" : ", LoRA of " + tuning.adapters().describe());
   }
 
   private static void printActivations(
@@ -115,7 +138,8 @@ final class RunHeader {
   }
 
   private static String planned(RunInputs inputs, RecomputePlan recompute, int[] starts) {
-    ActivationPlan plan = ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts);
+    ActivationPlan plan =
+        ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts, inputs.tuning());
     return String.format(
         Locale.ROOT,
         "at most %.1f MiB (%.1f MiB kept for backward)",
@@ -131,7 +155,8 @@ final class RunHeader {
     }
     int[] starts = peak.sequenceStarts();
     ActivationPlan plan =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), inputs.recompute(), starts);
+        ActivationPlan.of(
+            inputs.model(), inputs.dtype(), inputs.recompute(), starts, inputs.tuning());
     say.accept(
         String.format(
             Locale.ROOT,

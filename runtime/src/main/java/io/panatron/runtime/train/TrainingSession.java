@@ -82,7 +82,7 @@ public final class TrainingSession {
         }
         Optimizer optimizer =
             new Optimizer(rank.backend(), model.run(), config.optimizer(), model.store());
-        WeightTransfer transfer = new WeightTransfer(rank.backend(), inputs.model());
+        WeightTransfer transfer = inputs.stateTransfer(rank.backend());
         ResumeState resumed =
             ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
         TrainingConfig.Checkpoints saving = config.checkpoints();
@@ -107,7 +107,7 @@ public final class TrainingSession {
                     inputs,
                     model,
                     optimizer,
-                    transfer,
+                    rank.backend(),
                     watching.reporter(),
                     writeArguments(folder, inputs),
                     resumed.seed())) {
@@ -192,7 +192,7 @@ public final class TrainingSession {
         config.batches().perTokenLoss(),
         config.checkMemory(),
         tokenLoss(),
-        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
+        new DropoutStreams(inputs.dropout(config.dropout()), seed, rank.coordinates()));
   }
 
   private TokenLoss tokenLoss() {
@@ -211,7 +211,8 @@ public final class TrainingSession {
             inputs.positions(),
             config.seed(),
             config.checkMemory(),
-            config.optimizer().stateDTypes().gradients(inputs.dtype())),
+            config.optimizer().stateDTypes().gradients(inputs.dtype()),
+            inputs.tuning()),
         inputs.vocabulary().isNone() ? null : inputs.vocabulary());
   }
 
@@ -276,7 +277,11 @@ public final class TrainingSession {
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())
+          config.tuner()
+              .effective(
+                  SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()),
+                  inputs.model(),
+                  inputs.tuning())
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),

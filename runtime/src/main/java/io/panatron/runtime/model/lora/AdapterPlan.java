@@ -2,16 +2,24 @@ package io.panatron.runtime.model.lora;
 
 import io.panatron.kernels.Shape;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.autograd.Adapter;
+import io.panatron.runtime.checkpoint.AdapterConfig;
 import io.panatron.runtime.checkpoint.AdapterFiles;
+import io.panatron.runtime.checkpoint.SafetensorsFile;
+import io.panatron.runtime.checkpoint.SafetensorsTensor;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.nn.FlatLayout;
+import io.panatron.runtime.nn.ParameterStore;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -79,6 +87,64 @@ public record AdapterPlan(
     return new AdapterPlan(settings, modules, List.copyOf(saved), trained, source);
   }
 
+  /** As {@link #of}, for the modules that {@link TargetModules#named} finds. */
+  public static AdapterPlan named(
+      ModelConfig config,
+      LoraSettings settings,
+      List<String> targets,
+      List<String> modulesToSave,
+      @Nullable AdapterFiles source) {
+    List<AdaptedModule> modules = TargetModules.named(config, targets);
+    return of(config, settings, modules, modulesToSave, source);
+  }
+
+  /** As {@link #of}, for the modules that {@link TargetModules#matching} finds. */
+  public static AdapterPlan matching(
+      ModelConfig config,
+      LoraSettings settings,
+      String regex,
+      List<String> modulesToSave,
+      @Nullable AdapterFiles source) {
+    List<AdaptedModule> modules = TargetModules.matching(config, regex);
+    return of(config, settings, modules, modulesToSave, source);
+  }
+
+  /** As {@link #of}, for the very projections that an adapter's file has; each has its own A. */
+  public static AdapterPlan ofFile(
+      ModelConfig config, LoraSettings settings, List<String> modulesToSave, AdapterFiles source) {
+    Set<String> hfModules = new LinkedHashSet<>();
+    for (String name : source.names()) {
+      for (String end : new String[] {".lora_A.weight", ".lora_embedding_A"}) {
+        if (name.startsWith(AdaptedModule.PREFIX) && name.endsWith(end)) {
+          int from = AdaptedModule.PREFIX.length();
+          hfModules.add(name.substring(from, name.length() - end.length()));
+        }
+      }
+    }
+    List<AdaptedModule> modules = TargetModules.exactly(config, hfModules);
+    return of(config, settings, modules, modulesToSave, source);
+  }
+
+  /** The plan of an adapter as its files describe it. */
+  public static AdapterPlan ofFile(ModelConfig config, AdapterFiles source) {
+    LoraSettings settings = LoraSettings.of(source.config());
+    return ofFile(config, settings, source.config().modulesToSave(), source);
+  }
+
+  /** The adapter's configuration file. */
+  public AdapterConfig config(ModelConfig model, String base) {
+    return new AdapterConfig(
+        base,
+        settings.rank(),
+        settings.alpha(),
+        settings.dropout(),
+        settings.trainsBiases(),
+        settings.rankStabilised(),
+        targetModules(),
+        savedModules.stream().map(name -> name.replaceFirst(".*\\.", "")).distinct().toList(),
+        model.family().transposesMatrices());
+  }
+
   private static boolean isMeant(
       ParameterLayout layout,
       String module,
@@ -89,8 +155,7 @@ public record AdapterPlan(
     for (String suffix : suffixes) {
       long parts =
           layout.parts().stream()
-              .filter(part ->
-                  ModuleNames.hasSuffix(ModuleNames.module(part.hfName()), suffix))
+              .filter(part -> ModuleNames.hasSuffix(ModuleNames.module(part.hfName()), suffix))
               .count();
       boolean tied = config.tieWordEmbeddings() && layout.name().equals(TIED);
       boolean matches =
@@ -168,17 +233,48 @@ public record AdapterPlan(
     return layouts;
   }
 
-  private static ParameterLayout prefixed(ParameterLayout layout) {
+  private ParameterLayout prefixed(ParameterLayout layout) {
     List<ParameterLayout.Part> parts =
         layout.parts().stream()
             .map(part ->
                 new ParameterLayout.Part(
-                    AdaptedModule.PREFIX + part.hfName(),
-                    part.firstRow(),
-                    part.rows(),
-                    part.transposed()))
+                    savedName(part.hfName()), part.firstRow(), part.rows(), part.transposed()))
             .toList();
     return new ParameterLayout(layout.name(), parts, layout.columns());
+  }
+
+  /** PEFT's name of a parameter of the model itself: that of an adapted module has a layer more. */
+  private String savedName(String hfName) {
+    String hfModule = ModuleNames.module(hfName);
+    boolean adapted = modules.stream().anyMatch(m -> m.hfModules().contains(hfModule));
+    return AdaptedModule.PREFIX
+        + hfModule
+        + (adapted ? ".base_layer" : "")
+        + hfName.substring(hfModule.length());
+  }
+
+  /**
+   * Refuses an adapter whose projections have an A of their own each, where they are to share one.
+   *
+   * @param file with the tensors of {@link #fileLayouts}
+   */
+  public void requireOneSharedA(ModelConfig config, SafetensorsFile file) {
+    Map<String, SafetensorsTensor> first = new HashMap<>();
+    for (ParameterLayout layout : fileLayouts(config)) {
+      if (!layout.name().endsWith(".lora_A")) {
+        continue;
+      }
+      for (ParameterLayout.Part part : layout.parts()) {
+        SafetensorsTensor tensor = Objects.requireNonNull(file.tensor(part.hfName()));
+        String row = layout.name() + " " + part.firstRow();
+        SafetensorsTensor other = first.putIfAbsent(row, tensor);
+        if (other != null && other.data().mismatch(tensor.data()) != -1) {
+          throw new UserError(
+              "%s has a lora_A of its own for %s and for %s, which --target_modules or --target_regex joins under one; leave these out to train the adapter as it is."
+                  .formatted(file.path(), other.name(), tensor.name()));
+        }
+      }
+    }
   }
 
   /** The ends of the names of all adapted projections, as PEFT's configuration lists them. */
@@ -191,9 +287,32 @@ public record AdapterPlan(
         .toList();
   }
 
-  /** The adapter of a module, or null. */
-  @Nullable AdaptedModule module(String name) {
-    return modules.stream().filter(m -> m.module().equals(name)).findFirst().orElse(null);
+  /** The adapter of a module over the parameters of a store, or null if the module has none. */
+  public @Nullable Adapter adapter(String module, ParameterStore store) {
+    return modules.stream()
+        .filter(adapted -> adapted.module().equals(module))
+        .findFirst()
+        .map(adapted ->
+            new Adapter(
+                store.parameter(adapted.downName()),
+                store.parameter(adapted.upName()),
+                adapted.blocks(),
+                settings.scale()))
+        .orElse(null);
+  }
+
+  /** Names that {@link TargetModules#named} finds just these modules by, short ones if it can. */
+  public List<String> targetNames(ModelConfig config) {
+    List<String> whole =
+        modules.stream()
+            .flatMap(module ->
+                module.shares()
+                    ? Stream.of(ModuleNames.megatron(module.module()))
+                    : module.hfModules().stream())
+            .toList();
+    List<String> ends =
+        whole.stream().map(name -> name.replaceFirst(".*\\.", "")).distinct().toList();
+    return TargetModules.named(config, ends).equals(modules) ? ends : whole;
   }
 
   /** Weights of the adapters alone. */

@@ -1,6 +1,7 @@
 package io.panatron.runtime.model.lora;
 
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.AdapterConfig;
 
 /**
  * How adapters are made, the same for all modules.
@@ -28,6 +29,16 @@ public record LoraSettings(
     if (!Double.isFinite(alpha)) {
       throw new UserError("--lora_alpha %s is not a finite number.".formatted(alpha));
     }
+  }
+
+  /** Those of an adapter's configuration. */
+  public static LoraSettings of(AdapterConfig config) {
+    return new LoraSettings(
+        config.rank(),
+        config.alpha(),
+        config.dropout(),
+        config.trainsBiases(),
+        config.rankStabilised());
   }
 
   /** What the product of the narrow matrices is multiplied by. */

@@ -5,7 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What Megatron-Core calls the modules and parameters that the trainer names as Llama's files do. */
+/**
+ * What Megatron-Core calls the modules and parameters that the trainer names as Llama's files do.
+ */
 final class ModuleNames {
   private static final Map<String, String> TOP =
       Map.of(

@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which parameters of a model are frozen, by share, by the beginnings of their names, and by regular
- * expression; and which are trained all the same.
+ * Which parameters of a model are frozen, by share, by the beginnings of their names, and by
+ * regular expression; and which are trained all the same.
  *
  * <p>Names are Megatron's or Hugging Face's. A fused projection is trained or frozen as a whole.
  * Source: Megatron-SWIFT, {@code freeze_parameters} and {@code activate_parameters}.
@@ -31,8 +31,7 @@ public record PartialTuning(
     List<String> trainedPrefixes,
     @Nullable String trainedRegex) {
 
-  private static final PartialTuning FULL =
-      new PartialTuning(0, List.of(), null, List.of(), null);
+  private static final PartialTuning FULL = new PartialTuning(0, List.of(), null, List.of(), null);
 
   public PartialTuning {
     frozenPrefixes = List.copyOf(frozenPrefixes);
@@ -47,8 +46,8 @@ public record PartialTuning(
   /**
    * The tuning of a model.
    *
-   * @throws UserError for a name or expression that fits no parameter, or a part of a fused one, and
-   *     where nothing is left to train
+   * @throws UserError for a name or expression that fits no parameter, or a part of a fused one,
+   *     and where nothing is left to train
    */
   public Tuning of(ModelConfig config) {
     List<ParameterLayout> parameters = ParameterLayout.of(config);
