@@ -258,6 +258,7 @@ public interface Backend extends AutoCloseable {
    * Gradient of {@link #splitHeadsForward}: overwrites {@code dqkv}, accumulates into the weights'.
    *
    * @param qkv the input of the forward pass, or null without a norm: a rotation needs no input
+   * @param dQueryWeight null without a norm, or where the weight is not trained; likewise the other
    */
   void splitHeadsBackward(
       MemoryScope scratch,

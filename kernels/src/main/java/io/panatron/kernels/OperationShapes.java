@@ -2,6 +2,7 @@ package io.panatron.kernels;
 
 import static io.panatron.kernels.TensorChecks.cube;
 import static io.panatron.kernels.TensorChecks.floating;
+import static io.panatron.kernels.TensorChecks.gradientVector;
 import static io.panatron.kernels.TensorChecks.leading;
 import static io.panatron.kernels.TensorChecks.like;
 import static io.panatron.kernels.TensorChecks.matrix;
@@ -267,9 +268,9 @@ public final class OperationShapes {
     SplitHeadsShapes.check(
         operation, "d", fused, geometry, positions, rotary, norm, dq, dk, dv, rstd);
     matrix(operation, "dqkv", dqkv, compute, fused.shape().extent(0), geometry.fusedColumns());
-    optionalVector(
+    gradientVector(
         operation, "dQueryWeight", dQueryWeight, norm, compute.accumulator(), geometry.headDim());
-    optionalVector(
+    gradientVector(
         operation, "dKeyWeight", dKeyWeight, norm, compute.accumulator(), geometry.headDim());
   }
 

@@ -38,13 +38,18 @@ public final class WeightInitializer {
     this.seed = seed;
   }
 
-  /** Overwrites every parameter of the store; {@code scratch} lends the staging tensor. */
+  /**
+   * Overwrites what the store holds of the model's own parameters, not adapters; {@code scratch} lends the staging
+   * tensor.
+   */
   public void initialize(ParameterStore store, MemoryScope scratch) {
     Tensor staging = scratch.allocate("initial weights", DType.F32, CHUNK);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment host = arena.allocate((long) CHUNK * Float.BYTES, Float.BYTES);
-      for (Parameter parameter : store.all()) {
-        initialize(parameter, staging, host);
+      for (ParameterLayout layout : ParameterLayout.of(config)) {
+        if (store.contains(layout.name())) {
+          initialize(store.parameter(layout.name()), staging, host);
+        }
       }
     } finally {
       scratch.release(staging);

@@ -143,7 +143,7 @@ class LoraGoldenTest {
   private static void checkFinal(
       RankContext rank, LoadedModel model, AdapterPlan plan, JsonNode expected) {
     int compared = 0;
-    for (ParameterLayout layout : plan.fileLayouts(model.config())) {
+    for (ParameterLayout layout : plan.stateLayouts(model.config())) {
       Tensor parameter = model.store().parameter(layout.name()).value();
       for (ParameterLayout.Part part : layout.parts()) {
         Tensor rows = parameter.slice(part.firstRow(), part.rows());
