@@ -86,7 +86,7 @@ final class BadAdapters {
     return List.of(
         config("a rank of zero", c -> c.put("r", 0), "r 0", "at least 1"),
         config("a rank that is none", c -> c.put("r", "NaN"), "r \"NaN\"", "whole number"),
-        config("another rank than the weights have", c -> c.put("r", 4), "[8, 104]", "[4, 104]"),
+        config("another rank than the weights have", c -> c.put("r", 4), "[8, 64]", "[4, 64]"),
         config(
             "modules of different rank",
             c -> c.putObject("rank_pattern").put("q_proj", Double.NaN),
