@@ -165,12 +165,6 @@ public final class TrainStep {
     return passes.activationPeak();
   }
 
-  /** The bytes of {@link #activationPeak}; 0 before the first micro-batch. */
-  public long peakActivationBytes() {
-    Passes.ActivationPeak peak = activationPeak();
-    return peak == null ? 0 : peak.bytes();
-  }
-
   private String where(long iteration) {
     return "iteration " + iteration + ", rank " + rank.rank() + ": ";
   }

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -155,7 +156,7 @@ class RecomputeTest {
             Double.toHexString(result.loss()) + " " + Double.toHexString(result.gradientNorm()));
       }
       figures.add(checksum(backend, model.store().values()));
-      long bytes = step.peakActivationBytes();
+      long bytes = Objects.requireNonNull(step.activationPeak()).bytes();
       if (!checkMemory) {
         checkPlan(example, model, plan, bytes);
       }
