@@ -5,7 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** How a rank runs the forward and backward passes of its micro-batches. */
-interface Passes {
+public interface Passes {
   /**
    * Runs all passes of one iteration, after which the gradients of all micro-batches are added up.
    *

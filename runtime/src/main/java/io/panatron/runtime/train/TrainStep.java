@@ -161,7 +161,7 @@ public final class TrainStep {
   }
 
   /** The micro-batch that took the most memory so far; null before the first. */
-  Passes.@Nullable ActivationPeak activationPeak() {
+  public Passes.@Nullable ActivationPeak activationPeak() {
     return passes.activationPeak();
   }
 
