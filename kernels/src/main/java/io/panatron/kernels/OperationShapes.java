@@ -107,51 +107,9 @@ public final class OperationShapes {
     }
   }
 
-  // ---- linear with a low-rank addition ----------------------------------------------------------
-
-  public void lowRankForward(Tensor x, LowRank adapter, Tensor h) {
-    String operation = "lowRankForward";
-    DType compute = compute(operation, "x", x, 2);
-    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), Long.MAX_VALUE);
-    LowRankShapes.narrow(operation, "h", h, adapter, compute, x.shape().extent(0));
-  }
-
-  public void adaptedLinearForward(
-      Tensor x, Tensor weight, @Nullable Tensor bias, Tensor h, LowRank adapter, Tensor y) {
-    String operation = "adaptedLinearForward";
-    linearForward(x, weight, bias, y);
-    DType compute = compute(operation, "x", x, 2);
-    long out = weight.shape().extent(0);
-    matrix(operation, "y", y, compute, x.shape().extent(0), out);
-    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), out);
-    LowRankShapes.narrow(operation, "h", h, adapter, compute, x.shape().extent(0));
-  }
-
-  public void lowRankBackward(
-      Tensor x, Tensor h, Tensor dy, LowRank adapter, Tensor g, Tensor dDown, Tensor dUp) {
-    String operation = "lowRankBackward";
-    DType compute = compute(operation, "x", x, 2);
-    DType sums = compute.accumulator();
-    long tokens = x.shape().extent(0);
-    leading(operation, "dy", dy, 2);
-    long out = dy.shape().extent(1);
-    matrix(operation, "dy", dy, compute, tokens, out);
-    LowRankShapes.fits(operation, adapter, compute, x.shape().extent(1), out);
-    LowRankShapes.narrow(operation, "h", h, adapter, compute, tokens);
-    LowRankShapes.narrow(operation, "g", g, adapter, compute, tokens);
-    matrix(operation, "dDown", dDown, sums, adapter.width(), x.shape().extent(1));
-    matrix(operation, "dUp", dUp, sums, adapter.up().shape().extent(0), adapter.rank());
-  }
-
-  public void adaptedLinearBackwardInput(
-      Tensor dy, Tensor weight, Tensor g, LowRank adapter, Tensor dx) {
-    String operation = "adaptedLinearBackwardInput";
-    linearBackwardInput(dy, weight, dx);
-    DType compute = compute(operation, "weight", weight, 2);
-    long tokens = dy.shape().extent(0);
-    LowRankShapes.fits(
-        operation, adapter, compute, weight.shape().extent(1), weight.shape().extent(0));
-    LowRankShapes.narrow(operation, "g", g, adapter, compute, tokens);
+  /** What is checked of a linear layer with a low-rank addition. */
+  public LowRankShapes lowRank() {
+    return new LowRankShapes(this);
   }
 
   // ---- embedding ------------------------------------------------------------------------------
@@ -515,7 +473,7 @@ public final class OperationShapes {
     sameCount(operation, name, tensor, "parameter", parameter);
   }
 
-  private DType compute(String operation, String name, Tensor tensor, int rank) {
+  DType compute(String operation, String name, Tensor tensor, int rank) {
     if (!computeDTypes.contains(tensor.dtype())) {
       throw new IllegalArgumentException(
           operation

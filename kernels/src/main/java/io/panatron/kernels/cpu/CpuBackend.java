@@ -163,7 +163,7 @@ public final class CpuBackend implements Backend {
   @Override
   public void lowRankForward(
       MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {
-    shapes.lowRankForward(x, adapter, h);
+    shapes.lowRank().lowRankForward(x, adapter, h);
     lowRank.forward(scratch, x, adapter, scale, h);
   }
 
@@ -176,7 +176,7 @@ public final class CpuBackend implements Backend {
       Tensor h,
       LowRank adapter,
       Tensor y) {
-    shapes.adaptedLinearForward(x, weight, bias, h, adapter, y);
+    shapes.lowRank().adaptedLinearForward(x, weight, bias, h, adapter, y);
     linear.forward(scratch, x, weight, bias, new CpuLinear.Addition(h, adapter, null), y);
   }
 
@@ -191,7 +191,7 @@ public final class CpuBackend implements Backend {
       Tensor g,
       Tensor dDown,
       Tensor dUp) {
-    shapes.lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
+    shapes.lowRank().lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
     lowRank.backward(scratch, x, h, dy, adapter, scale, g, dDown, dUp);
   }
 
@@ -204,7 +204,7 @@ public final class CpuBackend implements Backend {
       LowRank adapter,
       @Nullable DropoutMask mask,
       Tensor dx) {
-    shapes.adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
+    shapes.lowRank().adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
     linear.backwardInput(scratch, dy, weight, new CpuLinear.Addition(g, adapter, mask), dx);
   }
 

@@ -113,7 +113,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public void lowRankForward(
       MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {
-    shapes.lowRankForward(x, adapter, h);
+    shapes.lowRank().lowRankForward(x, adapter, h);
     ReferenceLowRank.lowRankForward(x, adapter, scale, h);
   }
 
@@ -126,7 +126,7 @@ public final class ReferenceBackend implements Backend {
       Tensor h,
       LowRank adapter,
       Tensor y) {
-    shapes.adaptedLinearForward(x, weight, bias, h, adapter, y);
+    shapes.lowRank().adaptedLinearForward(x, weight, bias, h, adapter, y);
     ReferenceLowRank.forward(x, weight, bias, h, adapter, y);
   }
 
@@ -141,7 +141,7 @@ public final class ReferenceBackend implements Backend {
       Tensor g,
       Tensor dDown,
       Tensor dUp) {
-    shapes.lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
+    shapes.lowRank().lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
     ReferenceLowRank.lowRankBackward(x, h, dy, adapter, scale, g, dDown, dUp);
   }
 
@@ -154,7 +154,7 @@ public final class ReferenceBackend implements Backend {
       LowRank adapter,
       @Nullable DropoutMask mask,
       Tensor dx) {
-    shapes.adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
+    shapes.lowRank().adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
     ReferenceLowRank.backwardInput(dy, weight, g, adapter, mask, dx);
   }
 
