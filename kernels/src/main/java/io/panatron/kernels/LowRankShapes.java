@@ -48,8 +48,7 @@ public record LowRankShapes(OperationShapes shapes) {
     shapes.linearBackwardInput(dy, weight, dx);
     DType compute = shapes.compute(operation, "weight", weight, 2);
     long tokens = dy.shape().extent(0);
-    fits(
-        operation, adapter, compute, weight.shape().extent(1), weight.shape().extent(0));
+    fits(operation, adapter, compute, weight.shape().extent(1), weight.shape().extent(0));
     narrow(operation, "g", g, adapter, compute, tokens);
   }
 

@@ -6,7 +6,6 @@ import static io.panatron.kernels.TensorChecks.gradientVector;
 import static io.panatron.kernels.TensorChecks.leading;
 import static io.panatron.kernels.TensorChecks.like;
 import static io.panatron.kernels.TensorChecks.matrix;
-import static io.panatron.kernels.TensorChecks.optionalVector;
 import static io.panatron.kernels.TensorChecks.sameCount;
 import static io.panatron.kernels.TensorChecks.vector;
 

@@ -3,6 +3,7 @@ package io.panatron.runtime.config;
 import static io.panatron.runtime.config.ArgumentChecks.refuse;
 
 import java.util.List;
+import java.util.Objects;
 
 /** What must hold between the parameters of tuning. */
 final class TunerChecks {
@@ -35,7 +36,7 @@ final class TunerChecks {
             + " adapter; drop one of them.");
     for (String name : adapters ? FULL_PARAMETERS : ADAPTER_PARAMETERS) {
       refuse(
-          a.isGiven(name),
+          isChanged(a, name),
           adapters
               ? "--%s is for --tuner_type full, since adapters leave the model as it is; drop it."
                   .formatted(name)
@@ -46,7 +47,7 @@ final class TunerChecks {
         "--adapters names %d adapters, and a run trains one; keep one of them."
             .formatted(a.list("adapters").size()));
     refuse(
-        a.isGiven("target_regex") && a.isGiven("target_modules"),
+        a.textOrNull("target_regex") != null && a.isGiven("target_modules"),
         "--target_regex and --target_modules are two ways to choose modules; keep one of them.");
     boolean freezes =
         a.number("freeze_parameters_ratio") > 0
@@ -58,5 +59,13 @@ final class TunerChecks {
                 || a.textOrNull("trainable_parameters_regex") != null),
         "--trainable_parameters names what is trained although frozen, and nothing is; add"
             + " --freeze_parameters_ratio 1 to train those alone.");
+  }
+
+  /** Whether the user asked for something else than the default. */
+  private static boolean isChanged(ParsedArguments a, String name) {
+    return a.parameters().stream()
+        .filter(parameter -> parameter.name().equals(name))
+        .anyMatch(parameter ->
+            a.isGiven(name) && !Objects.equals(a.value(name), parameter.defaultValue()));
   }
 }

@@ -39,8 +39,8 @@ public final class WeightInitializer {
   }
 
   /**
-   * Overwrites what the store holds of the model's own parameters, not adapters; {@code scratch} lends the staging
-   * tensor.
+   * Overwrites what the store holds of the model's own parameters, not adapters; {@code scratch}
+   * lends the staging tensor.
    */
   public void initialize(ParameterStore store, MemoryScope scratch) {
     Tensor staging = scratch.allocate("initial weights", DType.F32, CHUNK);

@@ -277,7 +277,8 @@ public final class TrainingSession {
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          config.tuner()
+          config
+              .tuner()
               .effective(
                   SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()),
                   inputs.model(),

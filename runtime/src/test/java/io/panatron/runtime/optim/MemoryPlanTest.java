@@ -18,8 +18,7 @@ class MemoryPlanTest {
     return plan(SPECS, compute, state);
   }
 
-  private static MemoryPlan plan(
-      List<FlatLayout.Spec> specs, DType compute, StateDTypes state) {
+  private static MemoryPlan plan(List<FlatLayout.Spec> specs, DType compute, StateDTypes state) {
     return MemoryPlan.of(
         specs,
         compute,

@@ -98,7 +98,9 @@ final class BadAdapters {
         config("a variant of LoRA", c -> c.put("use_dora", true), "use_dora", "DoRA"),
         config("biases of some layers", c -> c.put("bias", "lora_only"), "lora_only"),
         adapter(
-            "a broken adapter_config.json", a -> Files.writeString(a.resolve(CONFIG), "{"), CONFIG));
+            "a broken adapter_config.json",
+            a -> Files.writeString(a.resolve(CONFIG), "{"),
+            CONFIG));
   }
 
   private static List<BadInput> parameters() {
@@ -108,7 +110,8 @@ final class BadAdapters {
             folder -> BadInput.good(folder).with("lora_rank", 4),
             "--lora_rank",
             "--tuner_type lora"),
-        lora("a target that is nowhere", "target_modules", "linear_xyz", "linear_xyz", "linear_qkv"),
+        lora(
+            "a target that is nowhere", "target_modules", "linear_xyz", "linear_xyz", "linear_qkv"),
         lora("routers of a dense model", "target_modules", "all-router", "no router"),
         lora("an adapter of the head", "target_modules", "output_layer", "--modules_to_save"),
         lora("a broken expression", "target_regex", "(", "--target_regex", "regular expression"),
@@ -120,8 +123,7 @@ final class BadAdapters {
         lora("new tokens in a frozen embedding", "new_special_tokens", "<new>", "word_embeddings"),
         BadInput.of(
             "full training of an adapter",
-            folder ->
-                BadInput.good(folder).with("tuner_type", "full").with("adapters", folder),
+            folder -> BadInput.good(folder).with("tuner_type", "full").with("adapters", folder),
             "--tuner_type full",
             "drop one"),
         full("nothing to train", "freeze_parameters_ratio", 1, "nothing to train"),

@@ -59,12 +59,18 @@ class LoraRunTest {
         new String[] {"async_save", "true", "packing", "true"},
         new String[] {"torch_dtype", "bfloat16", "use_rslora", "true"},
         new String[] {
-          "recompute_granularity", "full", "recompute_method", "uniform",
-          "recompute_num_layers", "1", "hidden_dropout", "0.1", "micro_batch_size", "2"
+          "recompute_granularity",
+          "full",
+          "recompute_method",
+          "uniform",
+          "recompute_num_layers",
+          "1",
+          "hidden_dropout",
+          "0.1",
+          "micro_batch_size",
+          "2"
         },
-        new String[] {
-          "torch_dtype", "float16", "initial_loss_scale", "1024", "async_save", "true"
-        },
+        new String[] {"torch_dtype", "float16", "initial_loss_scale", "1024", "async_save", "true"},
         new String[] {
           "modules_to_save", "output_layer", "use_precision_aware_optimizer", "true",
           "exp_avg_dtype", "bf16", "torch_dtype", "bfloat16"
@@ -104,7 +110,8 @@ class LoraRunTest {
         .contains("model.safetensors", "config.json", "tokenizer.json", "args.json")
         .noneMatch(name -> name.startsWith("adapter"));
     // 19,776 trained parameters of F32, two moments of them, and small files.
-    assertThat(Files.size(checkpoint.resolve("state/optimizer.safetensors"))).isBetween(158208L, 180000L);
+    assertThat(Files.size(checkpoint.resolve("state/optimizer.safetensors")))
+        .isBetween(158208L, 180000L);
     assertThat(result.out())
         .contains("Trained           19,776 of ")
         .contains("(6 fused, with one A each)");
@@ -179,8 +186,9 @@ class LoraRunTest {
   /** The golden numbers by way of the command line, from PEFT's own files. */
   @Test
   void anAdapterOfPeftIsTrainedOnAsItIsOrWithOneAForEachFusedProjection() throws IOException {
-    Path adapter = Path.of(Objects.requireNonNull(Fixture.model().getParent()).toString())
-        .resolve("adapter_init");
+    Path adapter =
+        Path.of(Objects.requireNonNull(Fixture.model().getParent()).toString())
+            .resolve("adapter_init");
     JsonNode golden = JSON.readTree(adapter.resolveSibling("golden.json").toFile());
     TrainingCall plain =
         TrainingCall.into(folder.resolve("plain"))
@@ -234,7 +242,8 @@ class LoraRunTest {
     Path end = call.save().resolve("checkpoint-8");
     assertThat(end.resolve("model.safetensors")).exists();
     TrainingCall resumed =
-        call.with("save", folder.resolve("resumed")).with("load", call.save().resolve("checkpoint-4"));
+        call.with("save", folder.resolve("resumed"))
+            .with("load", call.save().resolve("checkpoint-4"));
     succeeds(resumed);
     RunFiles.assertSameState(resumed.save().resolve("checkpoint-8"), end);
     // 3 x 104 x 64 weights of the MLP and its norm apart, everything is as it was.

@@ -145,7 +145,9 @@ class TuningTest {
             LAYER + "self_attn.qkv_proj.weight", LAYER + "input_layernorm.weight");
     assertThat(frozen(0, List.of("model.layers.0.mlp.down_proj"), null))
         .containsExactly(LAYER + "mlp.down_proj.weight");
-    assertThat(frozen(0, List.of(), "layernorm\\.weight$")).contains("model.norm.weight").hasSize(9);
+    assertThat(frozen(0, List.of(), "layernorm\\.weight$"))
+        .contains("model.norm.weight")
+        .hasSize(9);
     assertThat(frozen(0, List.of("decoder."), null, "decoder.layers.1.")).hasSize(9);
   }
 }
