@@ -26,6 +26,11 @@ public record AdapterFiles(Path folder, AdapterConfig config, Set<String> names)
     return Files.exists(folder.resolve(AdapterConfig.FILE_NAME));
   }
 
+  /** Whether a folder holds an adapter and no model. */
+  public static boolean isAdapterAlone(Path folder) {
+    return isAdapter(folder) && !Files.exists(folder.resolve(ModelFolderFiles.CONFIG));
+  }
+
   /**
    * Reads the configuration and the header of the weights.
    *

@@ -74,7 +74,7 @@ public final class Answering implements AutoCloseable {
    * @param adapter folder in PEFT's format, whose args.json goes before the model's; null for none
    */
   public static Answering open(Path folder, @Nullable Path adapter, TemplateOptions options) {
-    if (AdapterFiles.isAdapter(folder) && !Files.exists(ModelConfig.file(folder))) {
+    if (AdapterFiles.isAdapterAlone(folder)) {
       throw new UserError(
           "%s holds an adapter and no model; give the model it was made for to --model, and this folder to --adapters."
               .formatted(folder));

@@ -23,7 +23,6 @@ import io.panatron.runtime.model.lora.AdapterPlan;
 import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.RecomputePlan;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
@@ -131,13 +130,15 @@ record RunInputs(
       TrainingConfig config, @Nullable Checkpoint checkpoint, Consumer<String> say) {
     Path load = config.arguments().pathOrNull("load");
     Path folder;
-    if (config.tuner().lora() && load != null) {
+    if (!config.tuner().lora()) {
+      folder = checkpoint == null ? config.model() : checkpoint.folder();
+    } else if (load == null) {
+      folder = config.model();
+    } else {
       folder = Checkpoint.open(load, say).folder();
       say.accept("Weights           from " + folder);
-    } else {
-      folder = checkpoint == null ? config.model() : checkpoint.folder();
     }
-    if (AdapterFiles.isAdapter(folder) && !Files.exists(ModelConfig.file(folder))) {
+    if (AdapterFiles.isAdapterAlone(folder)) {
       throw new UserError(
           "%s holds an adapter and no model; give the model it was made for to --model, and this folder to --adapter_load to resume or to --adapters to start from its weights."
               .formatted(folder));

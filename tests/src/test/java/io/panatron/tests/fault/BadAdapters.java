@@ -42,7 +42,7 @@ final class BadAdapters {
             "an adapter that lacks a matrix",
             a -> WeightFile.editHeader(a.resolve(WEIGHTS), h -> rename(h, DOWN, DOWN + ".x")),
             "does not fit the model",
-            "missing",
+            "not part of the model",
             DOWN),
         adapter(
             "an adapter of another shape",
