@@ -1,21 +1,23 @@
 package io.panatron.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
-import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.Network;
+import io.panatron.kernels.OutOfDeviceMemoryException;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.nn.DropoutRates;
-import io.panatron.runtime.observe.AllocationEvent;
 import io.panatron.runtime.observe.ProcessFigures;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.parallel.topology.ParallelSizes;
 import io.panatron.runtime.train.Benchmark;
 import io.panatron.runtime.train.RecomputeSettings;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
@@ -31,6 +33,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = "Time training steps on random tokens; prints one JSON line.")
 final class BenchCommand implements Callable<Integer> {
+  private static final Duration TIMEOUT = Duration.ofMinutes(10);
+
   @Spec @Nullable CommandSpec spec;
 
   @Option(names = "--model", required = true, description = "Model folder; weights optional.")
@@ -89,6 +93,41 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--threads", description = "CPU threads; all cores by default.")
   @Nullable Integer threads;
 
+  @Option(
+      names = "--tensor_model_parallel_size",
+      defaultValue = "1",
+      description = "Ranks that share each matrix; they divide the threads among them.")
+  int tensorParallelSize = 1;
+
+  @Option(
+      names = "--sequence_parallel",
+      arity = "0..1",
+      defaultValue = "false",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean sequenceParallel;
+
+  @Option(
+      names = "--nproc_per_node",
+      description = "Ranks, as for sft; each takes its share of the micro-batches of a step.")
+  @Nullable Integer ranks;
+
+  @Option(
+      names = "--overlap_grad_reduce",
+      arity = "0..1",
+      defaultValue = "false",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean overlapReduce;
+
+  @Option(
+      names = "--use_distributed_optimizer",
+      arity = "0..1",
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean distributedOptimizer = true;
+
   @Option(names = "--device", defaultValue = "auto", description = "auto or cpu.")
   String device = "auto";
 
@@ -108,12 +147,12 @@ final class BenchCommand implements Callable<Integer> {
             dropout(),
             new RecomputeSettings(granularity, method, numLayers, modules),
             tuner.tuner(),
+            new Benchmark.Sharing(distributedOptimizer, overlapReduce),
             warmup,
             steps);
-    Backend backend = DeviceChoice.open(device, threads);
-    try (RankContext rank =
-        RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit))) {
-      Benchmark.Result result = benchmark.run(rank);
+    ParallelSizes sizes = sizes();
+    try {
+      Benchmark.Result result = run(benchmark, sizes);
       double sinceFirstStep = (System.nanoTime() - result.firstStepNanos()) * 1e-9;
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("peer", "panatron");
@@ -121,6 +160,11 @@ final class BenchCommand implements Callable<Integer> {
       line.put("lora", tuner.isLora());
       line.put("compile", false);
       line.put("device", "cpu");
+      if (sizes.world() > 1) {
+        line.put("tensor_model_parallel_size", sizes.tensor());
+        line.put("sequence_parallel", sizes.sequenceParallel());
+        line.put("data_parallel_size", sizes.data());
+      }
       line.put("tokens_per_s", round(result.tokensPerSecond(), 1));
       line.put("step_ms", round(result.medianSeconds() * 1e3, 1));
       line.put("start_s", round(ProcessFigures.secondsSinceStart() - sinceFirstStep, 2));
@@ -130,7 +174,40 @@ final class BenchCommand implements Callable<Integer> {
         spec.commandLine().getOut().println(new ObjectMapper().writeValueAsString(line));
       }
       return 0;
+    } catch (OutOfDeviceMemoryException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private Benchmark.Result run(Benchmark benchmark, ParallelSizes sizes) {
+    if (sizes.world() == 1) {
+      try (RankContext rank = DeviceChoice.openRank(device, threads)) {
+        return benchmark.run(rank);
+      }
+    }
+    return LocalLaunch.run(
+        sizes,
+        device,
+        threads,
+        new Network.Settings(TIMEOUT, false),
+        rank -> Optional.of(benchmark.run(rank)));
+  }
+
+  private ParallelSizes sizes() {
+    if (tensorParallelSize < 1 || (ranks != null && ranks < 1)) {
+      throw new UserError("--tensor_model_parallel_size and --nproc_per_node must be at least 1.");
+    }
+    ParallelSizes sizes =
+        ParallelSizes.ofWorld(ranks == null ? tensorParallelSize : ranks)
+            .tensor(tensorParallelSize)
+            .sequenceParallel(sequenceParallel)
+            .build();
+    if (accumulation % sizes.data() != 0) {
+      throw new UserError(
+          "--accum %d micro-batches do not divide among %d data-parallel ranks; change one of them."
+              .formatted(accumulation, sizes.data()));
+    }
+    return sizes;
   }
 
   private DropoutRates dropout() {

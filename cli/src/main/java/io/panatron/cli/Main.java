@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Where the program starts: runs the command that the user typed and exits with its status, which
@@ -35,12 +36,15 @@ public final class Main {
     try {
       SelfLaunch.ensureVectorApi();
       TrainingRun training = new LocalTraining();
+      Supplier<Terminal> terminal = () -> Terminal.ofProcess(System.getenv());
       List<?> further =
           List.of(
               new QuickstartCommand(training),
               new GenerateCommand(System.in),
               new ReportCommand(),
-              new BenchCommand());
+              new BenchCommand(),
+              new ScheduleCommand(terminal),
+              new TopologyCommand(terminal));
       return new TrainerCommandLine(training, further, out, err).execute(args);
     } catch (UserError mistake) {
       err.println(mistake.getMessage());

@@ -250,6 +250,48 @@ public final class AccountingBackend implements Backend {
       @Nullable Tensor dWeight) {}
 
   @Override
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {}
+
+  @Override
+  public void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {}
+
+  @Override
+  public void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {}
+
+  @Override
+  public void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {}
+
+  @Override
+  public void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {}
+
+  @Override
   public void adamW(
       AdamWStep step,
       Tensor parameter,

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Determinism</b>: the same inputs give the same bits, whatever the number of threads does in
  * time. <b>Errors</b>: wrong shapes or dtypes throw {@link IllegalArgumentException} naming them.
  */
-public interface Backend extends AutoCloseable {
+public interface Backend extends LowRankOperations, AutoCloseable {
 
   Device device();
 
@@ -85,58 +85,6 @@ public interface Backend extends AutoCloseable {
   void linearBackwardWeight(
       MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias);
 
-  // ---- linear with a low-rank addition ----------------------------------------------------------
-
-  /**
-   * {@code h = scale x down^T}, what a low-rank addition makes of the layer's input. Shapes: x:
-   * [tokens, in] C; h: [tokens, {@link LowRank#width}] C.
-   */
-  void lowRankForward(MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h);
-
-  /**
-   * {@link #linearForward} with {@code h[block] up[block]^T} added to each block's columns of y,
-   * rounded once. Shapes: as there; y: [tokens, out] C.
-   */
-  void adaptedLinearForward(
-      MemoryScope scratch,
-      Tensor x,
-      Tensor weight,
-      @Nullable Tensor bias,
-      Tensor h,
-      LowRank adapter,
-      Tensor y);
-
-  /**
-   * {@code g[block] = scale dy[block] up[block]}; {@code dUp[block] += dy[block]^T h[block]};
-   * {@code dDown += g^T x}.
-   *
-   * <p><b>Shapes</b>: x: [tokens, in] C, of which h was made; dy: [tokens, out] C; h, g: [tokens,
-   * width] C, g overwritten; dDown, dUp: as {@code adapter.down()} and {@code adapter.up()}, A.
-   */
-  void lowRankBackward(
-      MemoryScope scratch,
-      Tensor x,
-      Tensor h,
-      Tensor dy,
-      LowRank adapter,
-      double scale,
-      Tensor g,
-      Tensor dDown,
-      Tensor dUp);
-
-  /**
-   * {@link #linearBackwardInput} with {@code g down} added, dropped by the mask if one is given:
-   * {@code dx = dy weight + mask(g down)}, rounded once. Shapes: as there; g: [tokens, width] C.
-   */
-  void adaptedLinearBackwardInput(
-      MemoryScope scratch,
-      Tensor dy,
-      Tensor weight,
-      Tensor g,
-      LowRank adapter,
-      @Nullable DropoutMask mask,
-      Tensor dx);
-
   // ---- embedding ------------------------------------------------------------------------------
 
   /**
@@ -150,6 +98,22 @@ public interface Backend extends AutoCloseable {
    * hidden] A.
    */
   void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable);
+
+  /**
+   * {@link #embeddingForward} of the rows that one rank holds: what the other ranks hold is 0 here,
+   * so that the sum over the ranks is the embedding.
+   *
+   * <p><b>Shapes</b>: ids: [tokens] I32, below {@code part.size()}; table: [part.rows(), hidden] C;
+   * y: [tokens, hidden] C.
+   */
+  void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y);
+
+  /**
+   * {@link #embeddingBackward} of the rows that one rank holds: {@code dTable[ids[t] -
+   * part.firstRow()] += dy[t]} for those. dTable: [part.rows(), hidden] A.
+   */
+  void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable);
 
   // ---- residual addition and RMS norm ---------------------------------------------------------
 
@@ -425,6 +389,61 @@ public interface Backend extends AutoCloseable {
       Tensor losses,
       @Nullable Tensor dx,
       @Nullable Tensor dWeight);
+
+  // ---- linear + cross-entropy over a vocabulary that ranks share
+  // ----------------------------------
+
+  /**
+   * {@link #linearCrossEntropyForward} where each rank computes the logits of its own rows. The
+   * ranks exchange two numbers for each token: the log-sum-exp of their logits and the logit of the
+   * label, as {@code A}. Every rank of the group must call this with the same x and labels.
+   *
+   * <p><b>Shapes</b>: weight: [part.rows(), hidden] C; labels: [tokens] I32, below {@code
+   * part.size()}; the others as there. losses and logSumExp are those of the whole vocabulary, the
+   * same bits on every rank.
+   */
+  void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp);
+
+  /**
+   * {@link #linearCrossEntropyBackward} of one rank's rows, without an exchange. {@code dx} is what
+   * these rows contribute: its sum over the ranks is the gradient.
+   */
+  void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight);
+
+  /**
+   * {@link #linearCrossEntropyForwardBackward} of one rank's rows, computing their logits once; the
+   * exchange of {@link #partialCrossEntropyForward}, the gradients of {@link
+   * #partialCrossEntropyBackward}.
+   *
+   * @param dft whether the gradients are those of {@link #linearDftForwardBackward}
+   */
+  void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight);
 
   // ---- optimizer --------------------------------------------------------------------------------
 

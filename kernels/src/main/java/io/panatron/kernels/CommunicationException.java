@@ -1,5 +1,7 @@
 package io.panatron.kernels;
 
+import org.jspecify.annotations.Nullable;
+
 /** A communication that cannot complete; the message says which, among whom, and why. */
 public final class CommunicationException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -8,7 +10,7 @@ public final class CommunicationException extends RuntimeException {
     super(message);
   }
 
-  public CommunicationException(String message, Throwable cause) {
+  public CommunicationException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

@@ -21,14 +21,27 @@ package io.panatron.kernels;
  * @param microBatch counted over all micro-batches of the step, those of other ranks included
  * @param site the place in the model; no two masks of a micro-batch have the same
  * @param firstHead number of the first head, where a rank holds only some of a model's
+ * @param firstRow number of the first row, where a rank holds only some of a micro-batch's
  */
 public record DropoutMask(
-    double probability, long seed, int step, int microBatch, int site, int firstHead) {
+    double probability,
+    long seed,
+    int step,
+    int microBatch,
+    int site,
+    int firstHead,
+    int firstRow) {
   /** Columns that share the words of 16 counters. */
   public static final int BLOCK = 64;
 
   /** Counters of a block. */
   public static final int COUNTERS = 16;
+
+  /** The mask of a whole micro-batch. */
+  public DropoutMask(
+      double probability, long seed, int step, int microBatch, int site, int firstHead) {
+    this(probability, seed, step, microBatch, site, firstHead, 0);
+  }
 
   public DropoutMask {
     if (!(probability >= 0 && probability < 1)) {

@@ -129,6 +129,31 @@ public final class OperationShapes {
     matrix(operation, "dTable", dTable, compute.accumulator(), vocab, dy.shape().extent(1));
   }
 
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    embeddingForward(ids, table, y);
+    partialRows("partialEmbeddingForward", "table", table, part);
+  }
+
+  public void partialEmbeddingBackward(Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    embeddingBackward(ids, dy, dTable);
+    partialRows("partialEmbeddingBackward", "dTable", dTable, part);
+  }
+
+  /** That a tensor has a row for each of a rank's rows of the vocabulary. */
+  public void partialRows(String operation, String name, Tensor tensor, VocabularyPart part) {
+    if (tensor.shape().extent(0) != part.rows()) {
+      throw new IllegalArgumentException(
+          operation
+              + ": "
+              + name
+              + " is "
+              + tensor
+              + ", but the rank holds "
+              + part.rows()
+              + " rows of the vocabulary");
+    }
+  }
+
   // ---- residual addition and RMS norm ---------------------------------------------------------
 
   public void addRmsNormForward(
@@ -433,43 +458,14 @@ public final class OperationShapes {
       Tensor firstMoment,
       Tensor secondMoment,
       @Nullable Tensor model) {
-    optimizer("adamW", parameter, gradient, model);
-    state("adamW", "firstMoment", firstMoment, parameter);
-    state("adamW", "secondMoment", secondMoment, parameter);
+    OptimizerShapes.optimizer("adamW", parameter, gradient, model);
+    OptimizerShapes.state("adamW", "firstMoment", firstMoment, parameter);
+    OptimizerShapes.state("adamW", "secondMoment", secondMoment, parameter);
   }
 
   public void sgd(Tensor parameter, Tensor gradient, Tensor momentum, @Nullable Tensor model) {
-    optimizer("sgd", parameter, gradient, model);
-    state("sgd", "momentum", momentum, parameter);
-  }
-
-  private static void optimizer(
-      String operation, Tensor parameter, Tensor gradient, @Nullable Tensor model) {
-    floating(operation, "parameter", parameter);
-    if (parameter.dtype() != parameter.dtype().accumulator()) {
-      throw new IllegalArgumentException(
-          operation + ": parameter is " + parameter + " and must be F32 or F64");
-    }
-    state(operation, "gradient", gradient, parameter);
-    if (model != null) {
-      floating(operation, "model", model);
-      sameCount(operation, "model", model, "parameter", parameter);
-    }
-  }
-
-  private static void state(String operation, String name, Tensor tensor, Tensor parameter) {
-    if (tensor.dtype() != parameter.dtype()) {
-      throw new IllegalArgumentException(
-          operation
-              + ": "
-              + name
-              + " is "
-              + tensor
-              + ", parameter is "
-              + parameter
-              + "; their dtypes must agree");
-    }
-    sameCount(operation, name, tensor, "parameter", parameter);
+    OptimizerShapes.optimizer("sgd", parameter, gradient, model);
+    OptimizerShapes.state("sgd", "momentum", momentum, parameter);
   }
 
   DType compute(String operation, String name, Tensor tensor, int rank) {

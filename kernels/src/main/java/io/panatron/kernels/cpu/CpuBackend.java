@@ -8,7 +8,6 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
-import io.panatron.kernels.LowRank;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
@@ -16,18 +15,19 @@ import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.StoredShapes;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
+import io.panatron.kernels.Workload;
 import io.panatron.kernels.host.HostDevice;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The CPU: checks shapes and hands each operation to the class that holds its kernels.
- *
- * <p>Computes in F32, BF16 and F16 with F32 sums. Matrix products are oneDNN's, everything else is
- * vectorised here; all of it runs on one pool of worker threads.
+ * The CPU: checks shapes and hands each operation to the class that holds its kernels. Computes in
+ * F32, BF16 and F16 with F32 sums; matrix products are oneDNN's, everything else is vectorised here,
+ * all on one pool of worker threads.
  */
-public final class CpuBackend implements Backend {
+public final class CpuBackend implements Backend, CpuLowRankOperations {
   private final OperationShapes shapes =
       new OperationShapes(EnumSet.of(DType.F32, DType.BF16, DType.F16));
   private final CpuWorkers workers;
@@ -69,7 +69,7 @@ public final class CpuBackend implements Backend {
     reduction = new CpuReduction(workers.pool());
     dropout = new CpuDropout(workers.pool());
     linear = new CpuLinear(workers);
-    lowRank = new CpuLowRank(workers);
+    lowRank = new CpuLowRank(workers, linear, shapes.lowRank());
     embedding = new CpuEmbedding(workers.pool());
     rmsNorm = new CpuRmsNorm(workers.pool());
     layerNorm = new CpuLayerNorm(workers.pool());
@@ -83,9 +83,10 @@ public final class CpuBackend implements Backend {
     storedAdamW = new CpuStoredAdamW(workers.pool());
   }
 
-  /** The same, with its vector loops compiled beside what the caller does next. */
-  public static CpuBackend compilingEarly(int threads, @Nullable Path cacheFolder) {
-    EarlyCompilation early = new EarlyCompilation();
+  /** The same, with the vector loops of a workload compiled beside what the caller does next. */
+  public static CpuBackend compilingEarly(
+      int threads, @Nullable Path cacheFolder, Workload workload) {
+    EarlyCompilation early = new EarlyCompilation(workload);
     try {
       return new CpuBackend(threads, cacheFolder, early);
     } catch (RuntimeException e) {
@@ -161,51 +162,8 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public void lowRankForward(
-      MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {
-    shapes.lowRank().lowRankForward(x, adapter, h);
-    lowRank.forward(scratch, x, adapter, scale, h);
-  }
-
-  @Override
-  public void adaptedLinearForward(
-      MemoryScope scratch,
-      Tensor x,
-      Tensor weight,
-      @Nullable Tensor bias,
-      Tensor h,
-      LowRank adapter,
-      Tensor y) {
-    shapes.lowRank().adaptedLinearForward(x, weight, bias, h, adapter, y);
-    linear.forward(scratch, x, weight, bias, new CpuLinear.Addition(h, adapter, null), y);
-  }
-
-  @Override
-  public void lowRankBackward(
-      MemoryScope scratch,
-      Tensor x,
-      Tensor h,
-      Tensor dy,
-      LowRank adapter,
-      double scale,
-      Tensor g,
-      Tensor dDown,
-      Tensor dUp) {
-    shapes.lowRank().lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
-    lowRank.backward(scratch, x, h, dy, adapter, scale, g, dDown, dUp);
-  }
-
-  @Override
-  public void adaptedLinearBackwardInput(
-      MemoryScope scratch,
-      Tensor dy,
-      Tensor weight,
-      Tensor g,
-      LowRank adapter,
-      @Nullable DropoutMask mask,
-      Tensor dx) {
-    shapes.lowRank().adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
-    linear.backwardInput(scratch, dy, weight, new CpuLinear.Addition(g, adapter, mask), dx);
+  public CpuLowRank lowRank() {
+    return lowRank;
   }
 
   @Override
@@ -218,6 +176,19 @@ public final class CpuBackend implements Backend {
   public void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
     shapes.embeddingBackward(ids, dy, dTable);
     embedding.embeddingBackward(scratch, ids, dy, dTable);
+  }
+
+  @Override
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    shapes.partialEmbeddingForward(ids, table, part, y);
+    embedding.forward(ids, table, part, y);
+  }
+
+  @Override
+  public void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    shapes.partialEmbeddingBackward(ids, dy, part, dTable);
+    embedding.backward(ids, dy, part, dTable);
   }
 
   @Override
@@ -436,6 +407,55 @@ public final class CpuBackend implements Backend {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    shapes.linearCrossEntropyForward(x, weight, labels, losses, logSumExp);
+    shapes.partialRows("partialCrossEntropyForward", "weight", weight, part);
+    crossEntropy.forward(scratch, x, weight, part, labels, losses, logSumExp);
+  }
+
+  @Override
+  public void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+    shapes.partialRows("partialCrossEntropyBackward", "weight", weight, part);
+    crossEntropy.backward(scratch, x, weight, part, labels, logSumExp, dLosses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    String operation = "partialCrossEntropyForwardBackward";
+    shapes.crossEntropyAtOnce(operation, x, weight, labels, dLosses, losses, dx, dWeight);
+    shapes.partialRows(operation, "weight", weight, part);
+    crossEntropy.forwardBackward(
+        scratch, x, weight, part, labels, dLosses, dft, losses, dx, dWeight);
   }
 
   @Override

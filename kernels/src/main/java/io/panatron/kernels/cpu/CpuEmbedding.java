@@ -6,6 +6,7 @@ import static io.panatron.kernels.cpu.RowAccess.write;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -35,7 +36,20 @@ final class CpuEmbedding {
   }
 
   void embeddingForward(Tensor ids, Tensor table, Tensor y) {
-    checkIds(ids, table);
+    forward(ids, table, 0, table.shape().rows(), y);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#partialEmbeddingForward}. */
+  void forward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    forward(ids, table, part.firstRow(), part.size(), y);
+  }
+
+  /**
+   * @param firstRow of the table in a vocabulary of {@code size}
+   */
+  private void forward(Tensor ids, Tensor table, int firstRow, int size, Tensor y) {
+    checkIds(ids, size);
+    int held = table.shape().rows();
     MemorySegment id = HostMemory.of(ids);
     MemorySegment from = HostMemory.of(table);
     MemorySegment to = HostMemory.of(y);
@@ -46,8 +60,12 @@ final class CpuEmbedding {
         (worker, piece) -> {
           long start = tokens.start(piece);
           for (long t = start; t < start + tokens.length(piece); t++) {
-            long row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);
-            MemorySegment.copy(from, row * rowBytes, to, t * rowBytes, rowBytes);
+            int row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t) - firstRow;
+            if (row >= 0 && row < held) {
+              MemorySegment.copy(from, row * rowBytes, to, t * rowBytes, rowBytes);
+            } else {
+              to.asSlice(t * rowBytes, rowBytes).fill((byte) 0);
+            }
           }
         });
   }
@@ -55,7 +73,17 @@ final class CpuEmbedding {
   /** Each row receives its tokens in their order, whatever the threads do. */
   @SuppressWarnings("unused") // scratch: the contract lends it, this kernel needs none
   void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
-    checkIds(ids, dTable);
+    backward(ids, dy, 0, dTable.shape().rows(), dTable);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#partialEmbeddingBackward}. */
+  void backward(Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    backward(ids, dy, part.firstRow(), part.size(), dTable);
+  }
+
+  private void backward(Tensor ids, Tensor dy, int firstRow, int size, Tensor dTable) {
+    checkIds(ids, size);
+    int held = dTable.shape().rows();
     MemorySegment id = HostMemory.of(ids);
     MemorySegment from = HostMemory.of(dy);
     MemorySegment to = HostMemory.of(dTable);
@@ -72,9 +100,12 @@ final class CpuEmbedding {
           float[] added = buffers.row(worker, 0);
           float[] sums = buffers.row(worker, 1);
           for (long t = 0; t < tokens; t++) {
-            long row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);
+            int row = id.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t) - firstRow;
+            if (row < 0 || row >= held) {
+              continue;
+            }
             long fromBase = (t * hidden + first) * elementBytes;
-            long toBase = (row * hidden + first) * 4;
+            long toBase = ((long) row * hidden + first) * 4;
             read(dtype, from, fromBase, added, n);
             read(DType.F32, to, toBase, sums, n);
             NormRows.add(added, sums, n);
@@ -83,9 +114,8 @@ final class CpuEmbedding {
         });
   }
 
-  private static void checkIds(Tensor ids, Tensor table) {
+  private static void checkIds(Tensor ids, int vocab) {
     MemorySegment segment = HostMemory.of(ids);
-    long vocab = table.shape().extent(0);
     long tokens = ids.elements();
     for (long t = 0; t < tokens; t++) {
       int id = segment.get(ValueLayout.JAVA_INT_UNALIGNED, 4 * t);

@@ -28,15 +28,21 @@ final class CpuLinear {
 
   private final CpuWorkers workers;
   private final MatmulEngine engine;
+  private final CpuFewRows fewRows;
 
   CpuLinear(CpuWorkers workers) {
     this.workers = workers;
+    this.fewRows = new CpuFewRows(workers);
     this.engine = workers.engine();
   }
 
   /** See {@link io.panatron.kernels.Backend#linearForward}. */
   void forward(MemoryScope scope, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
-    forward(scope, x, weight, bias, null, y);
+    if (fewRows.takes(x)) {
+      fewRows.forward(scope, x, weight, bias, y);
+    } else {
+      forward(scope, x, weight, bias, null, y);
+    }
   }
 
   /** See {@link io.panatron.kernels.Backend#adaptedLinearForward}. */

@@ -2,6 +2,7 @@ package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -71,11 +72,65 @@ final class CpuLinearCrossEntropy {
     run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight, true));
   }
 
+  /** See {@link io.panatron.kernels.Backend#partialCrossEntropyForward}. */
+  void forward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    Outputs outputs = new Outputs(losses, logSumExp, false, null, null, null, false);
+    run(scope, x, weight, part, labels, outputs);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#partialCrossEntropyBackward}. */
+  void backward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    Outputs outputs = new Outputs(null, logSumExp, true, dLosses, dx, dWeight, false);
+    run(scope, x, weight, part, labels, outputs);
+  }
+
+  /** See {@link io.panatron.kernels.Backend#partialCrossEntropyForwardBackward}. */
+  void forwardBackward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    Outputs outputs = new Outputs(losses, null, false, dLosses, dx, dWeight, dft);
+    run(scope, x, weight, part, labels, outputs);
+  }
+
   private void run(MemoryScope scope, Tensor x, Tensor weight, Tensor labels, Outputs outputs) {
-    int count = collectRows(labels, weight.shape().rows());
+    run(scope, x, weight, null, labels, outputs);
+  }
+
+  private void run(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      @Nullable VocabularyPart part,
+      Tensor labels,
+      Outputs outputs) {
+    int count = collectRows(labels, part == null ? weight.shape().rows() : part.size());
     outputs.clear(x.shape().rows() > count);
     if (count > 0) {
-      CrossEntropyChunks.run(workers, limits, scope, x, weight, labels, rows, count, outputs);
+      CrossEntropyChunks.run(workers, limits, scope, x, weight, part, labels, rows, count, outputs);
     }
   }
 

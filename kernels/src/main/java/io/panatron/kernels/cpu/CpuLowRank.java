@@ -2,6 +2,7 @@ package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.DType;
 import io.panatron.kernels.LowRank;
+import io.panatron.kernels.LowRankShapes;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
@@ -23,10 +24,26 @@ final class CpuLowRank {
 
   private final CpuWorkers workers;
   private final MatmulEngine engine;
+  private final CpuLinear linear;
+  private final LowRankShapes shapes;
 
-  CpuLowRank(CpuWorkers workers) {
+  /**
+   * @param linear whose products what is narrow is added to
+   * @param shapes what is checked before any of it runs
+   */
+  CpuLowRank(CpuWorkers workers, CpuLinear linear, LowRankShapes shapes) {
     this.workers = workers;
     this.engine = workers.engine();
+    this.linear = linear;
+    this.shapes = shapes;
+  }
+
+  CpuLinear linear() {
+    return linear;
+  }
+
+  LowRankShapes shapes() {
+    return shapes;
   }
 
   /** See {@link io.panatron.kernels.Backend#lowRankForward}. */

@@ -3,6 +3,7 @@ package io.panatron.kernels.cpu;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import io.panatron.kernels.host.HostMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,6 +17,10 @@ import org.jspecify.annotations.Nullable;
  * exponentials replace it, relative to the greatest of its tile; before the gradient products one
  * factor for each row and tile makes them softmax times upstream gradient. So the exponential is
  * taken once.
+ *
+ * <p>Where ranks share the vocabulary, each rank's tiles are those of its own rows, and between the
+ * statistics and the gradients the ranks tell each other what they found ({@link
+ * CrossEntropyExchange}). The chunks are then the same on every rank.
  *
  * <p>A tile's logits lie together ([tokens, {@value #TILE}]): rows of the whole vocabulary's length
  * would be a power of two apart and compete for the same cache lines.
@@ -42,6 +47,8 @@ final class CrossEntropyChunks {
   private final int[] rows;
   private final CpuLinearCrossEntropy.Outputs outputs;
   private final int vocab;
+  private final int firstEntry;
+  private final @Nullable CrossEntropyExchange exchange;
   private final int hidden;
   private final int tiles;
   private final int panelTiles;
@@ -75,6 +82,7 @@ final class CrossEntropyChunks {
       Limits limits,
       MemoryScope scope,
       Tensor weight,
+      @Nullable VocabularyPart part,
       Tensor labels,
       int[] rows,
       int count,
@@ -86,12 +94,18 @@ final class CrossEntropyChunks {
     this.rows = rows;
     this.outputs = outputs;
     vocab = weight.shape().rows();
+    firstEntry = part == null ? 0 : part.firstRow();
     hidden = weight.shape().columns();
     tiles = TileSizes.count(vocab, TILE);
     boolean widens = weight.dtype() != DType.F32;
     panelTiles = widens ? Math.clamp(limits.widened / ((long) TILE * hidden), 1, tiles) : tiles;
-    int most = Math.clamp(limits.logits / ((long) tiles * TILE), LEAST_TOKENS, MOST_TOKENS);
+    int mostTiles = part == null ? tiles : TileSizes.count(part.mostRows(), TILE);
+    int most = Math.clamp(limits.logits / ((long) mostTiles * TILE), LEAST_TOKENS, MOST_TOKENS);
     capacity = TileSizes.even(count, most);
+    exchange =
+        part == null || outputs.normalised()
+            ? null
+            : new CrossEntropyExchange(part.group(), scope, capacity);
     CpuScratch.Plan plan = CpuScratch.plan("cross-entropy");
     inputs = plan.share((long) capacity * hidden);
     logits = plan.share((long) tiles * capacity * TILE);
@@ -113,13 +127,15 @@ final class CrossEntropyChunks {
       MemoryScope scope,
       Tensor x,
       Tensor weight,
+      @Nullable VocabularyPart part,
       Tensor labels,
       int[] rows,
       int count,
       CpuLinearCrossEntropy.Outputs outputs) {
     CrossEntropyChunks pass =
-        new CrossEntropyChunks(workers, limits, scope, weight, labels, rows, count, outputs);
-    try (CpuScratch _ = pass.scratch) {
+        new CrossEntropyChunks(workers, limits, scope, weight, part, labels, rows, count, outputs);
+    try (CpuScratch _ = pass.scratch;
+        CrossEntropyExchange _ = pass.exchange) {
       for (int first = 0; first < count; first += pass.capacity) {
         pass.chunk(x, first, Math.min(pass.capacity, count - first));
       }
@@ -130,11 +146,22 @@ final class CrossEntropyChunks {
     first = firstRow;
     tokens = count;
     gather(x);
+    if (exchange != null) {
+      for (int r = 0; r < tokens; r++) {
+        TileRows.set(memory, labelLogits + r, 0); // of labels that another rank has
+      }
+    }
     int panels = TileSizes.count(tiles, panelTiles);
     for (int panel = 0; panel < panels; panel++) {
       load(panel);
       int base = panel * panelTiles;
       workers.run(panelEnd(panel) - base, (worker, piece) -> logitsTile(worker, base + piece));
+    }
+    if (exchange != null) {
+      for (int r = 0; r < tokens; r++) {
+        exchange.set(r, logSumExp(r), TileRows.get(memory, labelLogits + r));
+      }
+      exchange.gather(tokens);
     }
     workers.run(
         TileSizes.count(tokens, STATISTICS_ROWS),
@@ -224,8 +251,9 @@ final class CrossEntropyChunks {
         });
   }
 
+  /** The label of a row, counted from the first entry here; outside where another rank has it. */
   private int label(int row) {
-    return labels.getAtIndex(ValueLayout.JAVA_INT, rows[first + row]);
+    return labels.getAtIndex(ValueLayout.JAVA_INT, rows[first + row]) - firstEntry;
   }
 
   private void logitsTile(int worker, int tile) {
@@ -270,9 +298,11 @@ final class CrossEntropyChunks {
    * upstream gradient where the label's logit was.
    */
   private void statistics(int row) {
-    double logSumExp = logSumExp(row);
+    double logSumExp = exchange == null ? logSumExp(row) : exchange.logSumExp(row);
+    double labelLogit =
+        exchange == null ? TileRows.get(memory, labelLogits + row) : exchange.labelLogit(row);
     int token = rows[first + row];
-    double loss = logSumExp - TileRows.get(memory, labelLogits + row);
+    double loss = logSumExp - labelLogit;
     write(outputs.losses(), token, loss);
     if (!outputs.normalised()) {
       write(outputs.logSumExp(), token, logSumExp);
@@ -292,6 +322,7 @@ final class CrossEntropyChunks {
     }
   }
 
+  /** Over the entries here. */
   private double logSumExp(int row) {
     if (outputs.normalised()) {
       return TileRows.get(memory, maxima + row); // every tile was given it as its maximum

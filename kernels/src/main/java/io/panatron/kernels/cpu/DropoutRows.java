@@ -31,7 +31,7 @@ final class DropoutRows {
    * Writes the factors of some columns of a row, and of those before and after that share their
    * blocks.
    *
-   * @param head in the rank's own numbering
+   * @param row in the rank's own numbering, as is {@code head}
    * @return where in {@code to} the factor of column {@code first} is
    */
   static int factors(DropoutMask mask, int row, int head, int first, int count, float[] to) {
@@ -42,7 +42,7 @@ final class DropoutRows {
         mask.step(),
         mask.microBatch(),
         first / DropoutMask.BLOCK * DropoutMask.COUNTERS,
-        row,
+        mask.firstRow() + row,
         mask.firstHead() + head,
         mask.site(),
         mask.threshold() ^ Integer.MIN_VALUE,

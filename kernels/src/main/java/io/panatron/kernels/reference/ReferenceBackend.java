@@ -16,6 +16,7 @@ import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.StoredShapes;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import io.panatron.kernels.host.HostDevice;
 import java.util.EnumSet;
 import org.jspecify.annotations.Nullable;
@@ -168,6 +169,19 @@ public final class ReferenceBackend implements Backend {
   public void embeddingBackward(MemoryScope scratch, Tensor ids, Tensor dy, Tensor dTable) {
     shapes.embeddingBackward(ids, dy, dTable);
     ReferenceEmbedding.backward(ids, dy, dTable);
+  }
+
+  @Override
+  public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {
+    shapes.partialEmbeddingForward(ids, table, part, y);
+    ReferenceEmbedding.forward(ids, table, part, y);
+  }
+
+  @Override
+  public void partialEmbeddingBackward(
+      MemoryScope scratch, Tensor ids, Tensor dy, VocabularyPart part, Tensor dTable) {
+    shapes.partialEmbeddingBackward(ids, dy, part, dTable);
+    ReferenceEmbedding.backward(ids, dy, part, dTable);
   }
 
   @Override
@@ -373,6 +387,55 @@ public final class ReferenceBackend implements Backend {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     ReferenceLinearCrossEntropy.dftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor losses,
+      Tensor logSumExp) {
+    shapes.linearCrossEntropyForward(x, weight, labels, losses, logSumExp);
+    shapes.partialRows("partialCrossEntropyForward", "weight", weight, part);
+    ReferencePartialCrossEntropy.forward(scratch, x, weight, part, labels, losses, logSumExp);
+  }
+
+  @Override
+  public void partialCrossEntropyBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor logSumExp,
+      Tensor dLosses,
+      Tensor dx,
+      Tensor dWeight) {
+    shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
+    shapes.partialRows("partialCrossEntropyBackward", "weight", weight, part);
+    ReferencePartialCrossEntropy.backward(x, weight, part, labels, logSumExp, dLosses, dx, dWeight);
+  }
+
+  @Override
+  public void partialCrossEntropyForwardBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      boolean dft,
+      Tensor losses,
+      Tensor dx,
+      Tensor dWeight) {
+    String operation = "partialCrossEntropyForwardBackward";
+    shapes.crossEntropyAtOnce(operation, x, weight, labels, dLosses, losses, dx, dWeight);
+    shapes.partialRows(operation, "weight", weight, part);
+    ReferencePartialCrossEntropy.forwardBackward(
+        scratch, x, weight, part, labels, dLosses, dft, losses, dx, dWeight);
   }
 
   @Override

@@ -34,7 +34,7 @@ final class ReferenceDropout {
     int[] key = {(int) mask.seed(), (int) (mask.seed() >>> 32), mask.step(), mask.microBatch()};
     int[] counter = {
       column / DropoutMask.BLOCK * DropoutMask.COUNTERS + inBlock % DropoutMask.COUNTERS,
-      row,
+      mask.firstRow() + row,
       mask.firstHead() + head,
       mask.site()
     };

@@ -22,7 +22,7 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
       tape.record(new Linear(x, weight, bias, y));
     }
     if (!recorded || !weight.isTrained()) {
-      tape.releaseAfterDeferred(x);
+      tape.releaseWhenComputed(x);
     }
     return y;
   }

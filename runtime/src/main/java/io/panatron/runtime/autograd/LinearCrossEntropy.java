@@ -3,6 +3,7 @@ package io.panatron.runtime.autograd;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
+import io.panatron.kernels.VocabularyPart;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,10 @@ import org.jspecify.annotations.Nullable;
  * everything in one visit to the logits. Otherwise {@link #forward} saves its input and backward
  * computes the logits again.
  *
+ * <p>Where ranks share the head by rows, each computes its own logits, and {@code dx} is what they
+ * contribute.
+ *
+ * @param part null where the head is whole
  * @param dx the finished input gradient of a weighted forward, else null; also null where nobody
  *     needs it
  * @param logSumExp saved by a plain forward, else null
@@ -24,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 public record LinearCrossEntropy(
     Tensor x,
     Parameter head,
+    @Nullable VocabularyPart part,
     Tensor labels,
     Tensor losses,
     @Nullable Tensor logSumExp,
@@ -32,12 +38,23 @@ public record LinearCrossEntropy(
 
   /** Losses whose gradients are decided later, through {@link Tape#giveGradient}. */
   public static Tensor forward(Tape tape, Tensor x, Parameter head, Tensor labels) {
+    return forward(tape, x, head, null, labels);
+  }
+
+  /** As above, of a head that ranks may share. */
+  public static Tensor forward(
+      Tape tape, Tensor x, Parameter head, @Nullable VocabularyPart part, Tensor labels) {
     Tensor losses = allocateRows(tape, "losses", x);
     Tensor logSumExp = allocateRows(tape, "logSumExp", x);
-    tape.backend()
-        .linearCrossEntropyForward(tape.scope(), x, head.value(), labels, losses, logSumExp);
+    Backend backend = tape.backend();
+    if (part == null) {
+      backend.linearCrossEntropyForward(tape.scope(), x, head.value(), labels, losses, logSumExp);
+    } else {
+      backend.partialCrossEntropyForward(
+          tape.scope(), x, head.value(), part, labels, losses, logSumExp);
+    }
     if (tape.records(head.isTrained() || !tape.isConstant(x), losses)) {
-      tape.record(new LinearCrossEntropy(x, head, labels, losses, logSumExp, null));
+      tape.record(new LinearCrossEntropy(x, head, part, labels, losses, logSumExp, null));
     } else {
       tape.release(x);
       tape.release(logSumExp);
@@ -52,23 +69,41 @@ public record LinearCrossEntropy(
    */
   public static Tensor forwardWeighted(
       Tape tape, Tensor x, Parameter head, Tensor labels, Tensor dLosses, TokenLoss kind) {
+    return forwardWeighted(tape, x, head, null, labels, dLosses, kind);
+  }
+
+  /** As above, of a head that ranks may share. */
+  public static Tensor forwardWeighted(
+      Tape tape,
+      Tensor x,
+      Parameter head,
+      @Nullable VocabularyPart part,
+      Tensor labels,
+      Tensor dLosses,
+      TokenLoss kind) {
     Tensor losses = allocateRows(tape, "losses", x);
     Tensor dx = tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
     Backend backend = tape.backend();
     MemoryScope scope = tape.scope();
     Tensor weight = head.value();
     Tensor dWeight = head.beginGradientIfTrained(tape);
-    switch (kind) {
-      case CROSS_ENTROPY ->
-          backend.linearCrossEntropyForwardBackward(
-              scope, x, weight, labels, dLosses, losses, dx, dWeight);
-      case DFT ->
-          backend.linearDftForwardBackward(scope, x, weight, labels, dLosses, losses, dx, dWeight);
+    if (part != null) {
+      backend.partialCrossEntropyForwardBackward(
+          scope, x, weight, part, labels, dLosses, kind == TokenLoss.DFT, losses, dx, dWeight);
+    } else {
+      switch (kind) {
+        case CROSS_ENTROPY ->
+            backend.linearCrossEntropyForwardBackward(
+                scope, x, weight, labels, dLosses, losses, dx, dWeight);
+        case DFT ->
+            backend.linearDftForwardBackward(
+                scope, x, weight, labels, dLosses, losses, dx, dWeight);
+      }
     }
     head.endGradientIfTrained(tape, dWeight);
     tape.release(x);
     if (tape.records(dx != null, losses)) {
-      tape.record(new LinearCrossEntropy(x, head, labels, losses, null, dx));
+      tape.record(new LinearCrossEntropy(x, head, part, labels, losses, null, dx));
     }
     return losses;
   }
@@ -90,9 +125,14 @@ public record LinearCrossEntropy(
     Tensor gradient =
         tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
     Tensor dHead = head.beginGradientIfTrained(tape);
-    tape.backend()
-        .linearCrossEntropyBackward(
-            tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
+    Backend backend = tape.backend();
+    if (part == null) {
+      backend.linearCrossEntropyBackward(
+          tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
+    } else {
+      backend.partialCrossEntropyBackward(
+          tape.scope(), x, head.value(), part, labels, logSumExp, dLosses, gradient, dHead);
+    }
     head.endGradientIfTrained(tape, dHead);
     tape.release(dLosses);
     tape.release(logSumExp);

@@ -65,6 +65,7 @@ public record Parameter(String name, Tensor value, @Nullable Tensor gradient) {
       tape.backend().add(part, total);
       tape.release(part);
     }
+    tape.listener().added(this);
   }
 
   /** The gradient of a weight that is trained. */

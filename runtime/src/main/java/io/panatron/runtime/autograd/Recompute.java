@@ -56,7 +56,7 @@ public record Recompute(Segment segment, Tensor input, List<Tensor> outputs) imp
 
   @Override
   public void backward(Tape tape) {
-    Tape again = Tape.rebuilding(tape.backend(), tape.scope());
+    Tape again = Tape.rebuilding(tape);
     if (tape.isConstant(input)) {
       again.markConstant(input);
     }

@@ -31,39 +31,60 @@ public final class Tape {
   private final boolean recording;
   private final boolean rebuilding;
   private final boolean noting;
+  private final GradientListener listener;
   private @Nullable Runnable deferred;
-  private @Nullable Tensor deferredInput;
+  private final List<Tensor> waiting = new ArrayList<>(0);
   private final List<Op> operations = new ArrayList<>();
   private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
   private final Set<Tensor> constants = Collections.newSetFromMap(new IdentityHashMap<>());
 
   private Tape(
-      Backend backend, MemoryScope scope, boolean recording, boolean rebuilding, boolean noting) {
+      Backend backend,
+      MemoryScope scope,
+      boolean recording,
+      boolean rebuilding,
+      boolean noting,
+      GradientListener listener) {
     this.backend = backend;
     this.scope = scope;
     this.recording = recording;
     this.rebuilding = rebuilding;
     this.noting = noting;
+    this.listener = listener;
   }
 
   /** A tape that remembers what backward needs. */
   public static Tape recording(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, true, false, true);
+    return recording(backend, scope, GradientListener.NONE);
+  }
+
+  /**
+   * A tape that remembers what backward needs.
+   *
+   * @param listener hears whenever something was added to a parameter's gradient
+   */
+  public static Tape recording(Backend backend, MemoryScope scope, GradientListener listener) {
+    return new Tape(backend, scope, true, false, true, listener);
   }
 
   /** A tape that remembers nothing. */
   public static Tape inference(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, false, false, false);
+    return new Tape(backend, scope, false, false, false, GradientListener.NONE);
   }
 
   /** A tape for the first run of a segment: it remembers nothing but what is constant. */
   static Tape noting(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, false, false, true);
+    return new Tape(backend, scope, false, false, true, GradientListener.NONE);
   }
 
-  /** A tape for the second run of a segment. */
-  static Tape rebuilding(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, true, true, true);
+  /** A tape for the second run of a segment that {@code first} does not remember. */
+  static Tape rebuilding(Tape first) {
+    return new Tape(first.backend(), first.scope, true, true, true, first.listener);
+  }
+
+  /** Who hears of gradients. */
+  GradientListener listener() {
+    return listener;
   }
 
   /** Who computes; everything computed through it finds what was computed before. */
@@ -85,36 +106,51 @@ public final class Tape {
     }
   }
 
+  /**
+   * Does more to an output that {@link #computeWhenNeeded} was given last: at once, or when that is
+   * computed.
+   */
+  void goOnWhenNeeded(Runnable work) {
+    Runnable before = deferred;
+    if (before == null) {
+      work.run();
+    } else {
+      deferred =
+          () -> {
+            before.run();
+            work.run();
+          };
+    }
+  }
+
+  /** Gives up a reference when nothing that waits needs it any more. */
+  void releaseWhenComputed(Tensor tensor) {
+    if (deferred == null) {
+      release(tensor);
+    } else {
+      waiting.add(tensor);
+    }
+  }
+
   /** Computes what still waits, before memory that it reads is given up. */
   void computeDeferred() {
     if (deferred != null) {
       Runnable work = deferred;
       deferred = null;
       work.run();
-      releaseDeferredInput();
-    }
-  }
-
-  /** Gives up an input of the last {@link #computeWhenNeeded} when that needs it no more. */
-  void releaseAfterDeferred(Tensor input) {
-    if (deferred == null) {
-      release(input);
-    } else {
-      deferredInput = input;
-    }
-  }
-
-  private void releaseDeferredInput() {
-    if (deferredInput != null) {
-      release(deferredInput);
-      deferredInput = null;
+      releaseWaiting();
     }
   }
 
   /** Forgets what still waits at the end of a segment: backward does not read it. */
   void skipDeferred() {
     deferred = null;
-    releaseDeferredInput();
+    releaseWaiting();
+  }
+
+  private void releaseWaiting() {
+    waiting.forEach(this::release);
+    waiting.clear();
   }
 
   public MemoryScope scope() {

@@ -23,6 +23,9 @@ final class ArgumentChecks {
     checkPrecision(arguments);
     checkSaving(arguments);
     TunerChecks.check(arguments);
+    if (arguments.command().equals("sft")) {
+      TaskChecks.check(arguments);
+    }
   }
 
   private static void checkSaving(ParsedArguments a) {

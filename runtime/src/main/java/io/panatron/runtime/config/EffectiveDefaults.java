@@ -27,7 +27,10 @@ public final class EffectiveDefaults {
     return trainsAdapters(a) ? LORA_TRAINING_RATE : FULL_TRAINING_RATE;
   }
 
-  /** Sets tuner_type, lr, save, eval_interval and seq_length where the user left them unset. */
+  /**
+   * Sets tuner_type, lr, save, eval_interval, seq_length and what follows from the task where the
+   * user left them unset.
+   */
   public static ParsedArguments derive(ParsedArguments given) {
     ParsedArguments arguments = given;
     if (trainsAdapters(given)) {
@@ -50,6 +53,13 @@ public final class EffectiveDefaults {
     if (arguments.value("seq_length") == null && arguments.value("max_length") != null) {
       arguments = arguments.with("seq_length", arguments.integer("max_length"));
     }
-    return arguments;
+    return ofTask(arguments);
+  }
+
+  /** A loss of sequences is no mean over tokens. */
+  private static ParsedArguments ofTask(ParsedArguments given) {
+    return given.text("task_type").equals("causal_lm")
+        ? given
+        : given.with("calculate_per_token_loss", false);
   }
 }

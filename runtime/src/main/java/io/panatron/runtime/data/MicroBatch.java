@@ -1,7 +1,9 @@
 package io.panatron.runtime.data;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The samples of one forward and backward pass, as flat arrays of one element per token.
@@ -16,6 +18,7 @@ import java.util.Objects;
  * @param samples indices of the samples in the data set
  * @param channels of each sequence the group in which its loss is shown; empty where no groups are
  *     asked for
+ * @param targets what the sequences are compared with; null where the loss is that of tokens
  */
 public record MicroBatch(
     int[] tokens,
@@ -25,7 +28,30 @@ public record MicroBatch(
     int[] sequenceStarts,
     int targetTokens,
     int[] samples,
-    List<String> channels) {
+    List<String> channels,
+    @Nullable SequenceTargets targets) {
+
+  /** With losses of tokens. */
+  public MicroBatch(
+      int[] tokens,
+      int[] positions,
+      int[] labels,
+      float[] lossWeights,
+      int[] sequenceStarts,
+      int targetTokens,
+      int[] samples,
+      List<String> channels) {
+    this(
+        tokens,
+        positions,
+        labels,
+        lossWeights,
+        sequenceStarts,
+        targetTokens,
+        samples,
+        channels,
+        null);
+  }
 
   /** Without channels. */
   public MicroBatch(
@@ -58,6 +84,34 @@ public record MicroBatch(
     return tokens.length;
   }
 
+  /**
+   * The same samples with a further sequence behind them, so that the number of tokens is a
+   * multiple of {@code multiple}. Nothing is predicted in it, and its losses count nowhere.
+   */
+  public MicroBatch filledTo(int multiple) {
+    int missing = Math.floorMod(-tokens.length, multiple);
+    if (missing == 0) {
+      return this;
+    }
+    int length = tokens.length + missing;
+    int[] places = Arrays.copyOf(positions, length);
+    int[] nothing = Arrays.copyOf(labels, length);
+    for (int t = tokens.length; t < length; t++) {
+      places[t] = t - tokens.length;
+      nothing[t] = NO_LABEL;
+    }
+    int[] starts = Arrays.copyOf(sequenceStarts, sequenceStarts.length + 1);
+    starts[sequenceStarts.length] = length;
+    return new MicroBatch(
+        Arrays.copyOf(tokens, length),
+        places,
+        nothing,
+        Arrays.copyOf(lossWeights, length),
+        starts,
+        targetTokens,
+        samples);
+  }
+
   /** Puts samples one after the other without padding. */
   static MicroBatch packed(List<EncodedSample> encoded, int[] samples) {
     int[] lengths = encoded.stream().mapToInt(EncodedSample::length).toArray();
@@ -68,7 +122,7 @@ public record MicroBatch(
   static MicroBatch padded(List<EncodedSample> encoded, int padId, int[] samples) {
     int longest = encoded.stream().mapToInt(EncodedSample::length).max().orElse(0);
     int[] lengths = new int[encoded.size()];
-    java.util.Arrays.fill(lengths, longest);
+    Arrays.fill(lengths, longest);
     return of(encoded, lengths, padId, samples);
   }
 
@@ -83,7 +137,7 @@ public record MicroBatch(
     int[] positions = new int[total];
     int[] labels = new int[total];
     float[] weights = new float[total];
-    java.util.Arrays.fill(labels, NO_LABEL);
+    Arrays.fill(labels, NO_LABEL);
     int targets = 0;
     for (int s = 0; s < lengths.length; s++) {
       EncodedSample sample = encoded.get(s);
@@ -100,6 +154,26 @@ public record MicroBatch(
     }
     List<String> channels =
         encoded.stream().map(EncodedSample::channel).filter(Objects::nonNull).toList();
-    return new MicroBatch(tokens, positions, labels, weights, starts, targets, samples, channels);
+    return new MicroBatch(
+        tokens,
+        positions,
+        labels,
+        weights,
+        starts,
+        targets,
+        samples,
+        channels,
+        targets(encoded, starts));
+  }
+
+  private static @Nullable SequenceTargets targets(List<EncodedSample> encoded, int[] starts) {
+    if (encoded.isEmpty() || encoded.getFirst().parts() == null) {
+      return null;
+    }
+    int[] last = new int[encoded.size()];
+    for (int s = 0; s < last.length; s++) {
+      last[s] = starts[s] + encoded.get(s).length() - 1;
+    }
+    return new SequenceTargets(last, encoded.stream().map(EncodedSample::tag).toList());
   }
 }

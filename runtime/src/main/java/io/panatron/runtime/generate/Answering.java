@@ -20,7 +20,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -79,7 +78,7 @@ public final class Answering implements AutoCloseable {
           "%s holds an adapter and no model; give the model it was made for to --model, and this folder to --adapters."
               .formatted(folder));
     }
-    ModelConfig config = ModelConfig.read(folder);
+    ModelConfig config = ModelConfig.read(folder).languageModel(folder);
     Tuning tuning =
         adapter == null
             ? Tuning.FULL
@@ -134,15 +133,8 @@ public final class Answering implements AutoCloseable {
               .formatted(conversation.getLast().content(), e.getMessage()),
           e);
     }
-    int[] ids = tokenizer.encode(text);
-    OptionalInt begin = tokenizer.bosId();
-    if (useChatTemplate || !tokenizer.addsBosToken() || begin.isEmpty()) {
-      return ids; // a chat template writes its begin token itself
-    }
-    int[] begun = new int[ids.length + 1];
-    begun[0] = begin.getAsInt();
-    System.arraycopy(ids, 0, begun, 1, ids.length);
-    return begun;
+    // A chat template writes its begin token itself.
+    return tokenizer.encode(useChatTemplate ? text : tokenizer.beginText() + text);
   }
 
   /** The text of an answer, without special tokens. */

@@ -10,7 +10,9 @@ import io.panatron.runtime.checkpoint.SafetensorsFile;
 import io.panatron.runtime.model.lora.AdapterInitializer;
 import io.panatron.runtime.model.lora.AdapterPlan;
 import io.panatron.runtime.model.lora.Tuning;
+import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.parallel.RankContext;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param run owns the parameters and everything else that lives as long as the run
  * @param store the parameters
  * @param network the forward pass
+ * @param parallel how the ranks of the group share the parameters
  * @param initialized whether the weights were drawn at random, because the folder has none
  */
 public record LoadedModel(
@@ -31,8 +34,11 @@ public record LoadedModel(
     MemoryScope run,
     ParameterStore store,
     TransformerModel network,
+    TensorParallel parallel,
     boolean initialized)
     implements AutoCloseable {
+  /** The head of a sequence classifier, in files as in the store. */
+  private static final String SCORE = "score.weight";
 
   /**
    * How to load a model.
@@ -76,12 +82,13 @@ public record LoadedModel(
   }
 
   /**
-   * Reads a Hugging Face model folder.
+   * Reads a Hugging Face model folder as a language model.
    *
    * @throws UserError naming everything in the folder that does not fit
    */
   public static LoadedModel open(RankContext rank, Path folder, Options options) {
-    return open(rank, folder, ModelConfig.read(folder), "its config.json", options, null);
+    ModelConfig config = ModelConfig.read(folder).languageModel(folder);
+    return open(rank, folder, config, "its config.json", options, null);
   }
 
   /**
@@ -108,24 +115,37 @@ public record LoadedModel(
               + " is not supported on "
               + backend.device().describe());
     }
+    TensorParallel parallel =
+        TensorParallel.of(rank.groups().tensor(), rank.sizes().sequenceParallel());
+    ModelBuilder.requireShares(config, parallel.size());
     try (Arena arena = Arena.ofConfined()) {
       ModelWeights weights =
           ModelWeights.open(folder, arena)
               .under(config.family().weights().base(), "lm_head.weight");
+      ModelConfig filed = saved;
       if (!weights.isEmpty()) {
-        weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved), source);
+        if (!(saved.output() instanceof HeadKind.Vocabulary)) {
+          // What is left of the model that this one is made from.
+          weights = weights.without("lm_head.weight");
+          filed = weights.tensor(SCORE) == null ? saved.withOutput(HeadKind.NONE) : saved;
+        }
+        weights.match(ParameterLayout.hfShapes(filed), ParameterLayout.tiedHfNames(filed), source);
       }
-      LoadedModel model = allocate(rank, config, options, weights.isEmpty());
+      LoadedModel model = allocate(rank, config, options, parallel, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
         WeightInitializer initializer = new WeightInitializer(backend, config, options.seed());
         if (weights.isEmpty()) {
-          initializer.initialize(model.store, scratch);
+          initializer.initialize(model.store, parallel, scratch);
         } else {
           // The saved shapes: rows of new tokens come after those of the files.
-          new WeightTransfer(backend, saved)
+          new WeightTransfer(backend, filed, config, parallel, rank.memory())
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
+          if (!filed.equals(saved) && model.store.contains(SCORE)) {
+            initializer.initialize(model.store.parameter(SCORE), scratch);
+          }
           if (growth != null) {
-            new NewTokenRows(backend, config, initializer).initialize(model.store, growth, scratch);
+            new NewTokenRows(backend, config, initializer, parallel)
+                .initialize(model.store, growth, scratch);
           }
         }
         AdapterPlan adapters = options.tuning().adapters();
@@ -160,14 +180,21 @@ public record LoadedModel(
   }
 
   private static LoadedModel allocate(
-      RankContext rank, ModelConfig config, Options options, boolean initialized) {
+      RankContext rank,
+      ModelConfig config,
+      Options options,
+      TensorParallel parallel,
+      boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
+    List<FlatLayout.Spec> specs = options.tuning().specs(config, parallel);
+    long multiple = FlatLayout.multipleFor(rank.groups().dataContext().size());
     ParameterStore store =
         new ParameterStore(
             backend,
             run,
-            options.tuning().specs(config),
+            new FlatLayout(specs, multiple),
+            specs,
             options.dtype(),
             options.trained() ? options.gradients() : null);
     TransformerModel network =
@@ -176,8 +203,9 @@ public record LoadedModel(
             store,
             ModelBuilder.rotary(
                 backend.device(), run, config, options.positions(), options.dtype().accumulator()),
+            parallel,
             options.tuning());
-    return new LoadedModel(config, run, store, network, initialized);
+    return new LoadedModel(config, run, store, network, parallel, initialized);
   }
 
   @Override

@@ -4,6 +4,7 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.autograd.Adapter;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.SplitHeads;
@@ -17,8 +18,10 @@ import io.panatron.runtime.nn.LinearLayer;
 import io.panatron.runtime.nn.LoraPlace;
 import io.panatron.runtime.nn.MlpBlock;
 import io.panatron.runtime.nn.NormLayer;
+import io.panatron.runtime.nn.OutputHead;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,82 +31,168 @@ import org.jspecify.annotations.Nullable;
 public final class ModelBuilder {
   private final ModelConfig config;
   private final ParameterStore store;
+  private final TensorParallel parallel;
   private final @Nullable AdapterPlan adapters;
 
-  private ModelBuilder(ModelConfig config, ParameterStore store, @Nullable AdapterPlan adapters) {
+  private ModelBuilder(
+      ModelConfig config,
+      ParameterStore store,
+      TensorParallel parallel,
+      @Nullable AdapterPlan adapters) {
     this.config = config;
     this.store = store;
+    this.parallel = parallel;
     this.adapters = adapters;
   }
 
   /** The parameters that a model needs, in the order of the weight files. */
   public static List<FlatLayout.Spec> specs(ModelConfig config) {
-    return Tuning.FULL.specs(config);
+    return specs(config, TensorParallel.NONE);
   }
 
-  /** The parameters of one part of a model, in the same order. */
-  public static List<FlatLayout.Spec> specs(ModelConfig config, StagePart part) {
-    return specs(config).stream().filter(spec -> part.holds(spec.name(), config)).toList();
+  /** As above, of one rank among those that share the model's matrices. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, TensorParallel parallel) {
+    return ParameterShard.of(config, parallel).stream().map(ParameterShard::spec).toList();
+  }
+
+  /** The parameters of some parts of a model, in the same order. */
+  public static List<FlatLayout.Spec> specs(ModelConfig config, List<StagePart> parts) {
+    return specs(config, parts, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the parts' matrices. */
+  public static List<FlatLayout.Spec> specs(
+      ModelConfig config, List<StagePart> parts, TensorParallel parallel) {
+    return specs(config, parallel).stream()
+        .filter(spec -> parts.stream().anyMatch(part -> part.holds(spec.name(), config)))
+        .toList();
   }
 
   public static HeadGeometry geometry(ModelConfig config) {
-    return new HeadGeometry(config.numHeads(), config.numKeyValueHeads(), config.headDim());
+    return geometry(config, TensorParallel.NONE);
+  }
+
+  /** The heads of one rank among those that share them. */
+  public static HeadGeometry geometry(ModelConfig config, TensorParallel parallel) {
+    return new HeadGeometry(
+        config.numHeads() / parallel.size(),
+        config.numKeyValueHeads() / parallel.size(),
+        config.headDim());
+  }
+
+  /**
+   * That so many ranks can share a model's matrices, as Megatron-Core demands it.
+   *
+   * @throws UserError naming what they cannot share
+   */
+  public static void requireShares(ModelConfig config, int ranks) {
+    requireShares("query heads (num_attention_heads)", config.numHeads(), ranks);
+    requireShares("key-value heads (num_query_groups)", config.numKeyValueHeads(), ranks);
+    requireShares("MLP columns (ffn_hidden_size)", config.intermediateSize(), ranks);
+    if (config.vocabSize() < ranks) {
+      throw cannotShare(config.vocabSize() + " rows of the vocabulary", ranks);
+    }
+  }
+
+  private static void requireShares(String what, int count, int ranks) {
+    if (count % ranks != 0) {
+      throw cannotShare(count + " " + what, ranks);
+    }
+  }
+
+  private static UserError cannotShare(String what, int ranks) {
+    return new UserError(
+        "--tensor_model_parallel_size %d cannot share the model's %s equally; choose a size that divides them."
+            .formatted(ranks, what));
   }
 
   /** The model over the parameters of a store made from {@link #specs}. */
   public static TransformerModel build(
       ModelConfig config, ParameterStore store, RotaryTables rotary) {
-    return build(config, store, rotary, Tuning.FULL);
+    return build(config, store, rotary, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the model's matrices. */
+  public static TransformerModel build(
+      ModelConfig config, ParameterStore store, RotaryTables rotary, TensorParallel parallel) {
+    return build(config, store, rotary, parallel, Tuning.FULL);
   }
 
   /** The model, with adapters if there are any, over a store made from {@link Tuning#specs}. */
   public static TransformerModel build(
-      ModelConfig config, ParameterStore store, RotaryTables rotary, Tuning tuning) {
-    ModelBuilder builder = new ModelBuilder(config, store, tuning.adapters());
+      ModelConfig config,
+      ParameterStore store,
+      RotaryTables rotary,
+      TensorParallel parallel,
+      Tuning tuning) {
+    ModelBuilder builder = new ModelBuilder(config, store, parallel, tuning.adapters());
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
     }
     return new TransformerModel(
         builder.embedding(),
-        builder.positions(),
-        layers,
+        new LayerStack(layers, RecomputePlan.NONE),
         builder.norm("model.norm"),
         builder.head(),
-        rotary);
+        rotary,
+        parallel);
   }
 
   /** One part of the model over the parameters of a store that holds at least those of the part. */
   public static ModelStage stage(
       ModelConfig config, ParameterStore store, RotaryTables rotary, StagePart part) {
-    ModelBuilder builder = new ModelBuilder(config, store, null);
+    return stage(config, store, rotary, part, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the part's matrices. */
+  public static ModelStage stage(
+      ModelConfig config,
+      ParameterStore store,
+      RotaryTables rotary,
+      StagePart part,
+      TensorParallel parallel) {
+    ModelBuilder builder = new ModelBuilder(config, store, parallel, null);
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < part.layers(); layer++) {
       layers.add(builder.layer(part.firstLayer() + layer));
     }
     return new ModelStage(
-        part.embedding() ? new ModelStage.Input(builder.embedding(), builder.positions()) : null,
+        part.embedding() ? builder.embedding() : null,
         new LayerStack(layers, RecomputePlan.NONE),
-        part.head() ? new ModelStage.Output(builder.norm("model.norm"), builder.head()) : null,
+        part.head()
+            ? new ModelStage.Output(builder.norm("model.norm"), builder.vocabularyHead())
+            : null,
         rotary,
         store.values().dtype(),
-        config.hiddenSize());
+        config.hiddenSize(),
+        parallel);
   }
 
   private TokenEmbedding embedding() {
     String module = "model.embed_tokens";
-    return new TokenEmbedding(store.parameter(module + ".weight"), adapter(module));
+    return new TokenEmbedding(
+        store.parameter(module + ".weight"),
+        adapter(module),
+        config.family().positions() == ModelFamily.PositionKind.LEARNED
+            ? store.parameter("model.embed_positions.weight")
+            : null,
+        config.vocabSize(),
+        parallel);
   }
 
-  private @Nullable Parameter positions() {
-    return config.family().positions() == ModelFamily.PositionKind.LEARNED
-        ? store.parameter("model.embed_positions.weight")
-        : null;
+  private @Nullable OutputHead head() {
+    return switch (config.output()) {
+      case HeadKind.Vocabulary kind -> vocabularyHead();
+      case HeadKind.Scores(int labels) ->
+          new OutputHead(store.parameter("score.weight"), labels, TensorParallel.NONE);
+      case HeadKind.None kind -> null;
+    };
   }
 
-  private Parameter head() {
-    return store.parameter(
-        config.tieWordEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight");
+  private OutputHead vocabularyHead() {
+    String name = config.tieWordEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight";
+    return new OutputHead(store.parameter(name), config.vocabSize(), parallel);
   }
 
   /**
@@ -134,15 +223,17 @@ public final class ModelBuilder {
         new AttentionBlock(
             index,
             config.window(index),
-            geometry(config),
+            geometry(config, parallel),
             linear(attention + "qkv_proj", index, LoraPlace.Linear.QKV),
             headNorm,
-            linear(attention + "o_proj", index, LoraPlace.Linear.ATTENTION_OUTPUT)),
+            outOfShares(attention + "o_proj", index, LoraPlace.Linear.ATTENTION_OUTPUT),
+            parallel),
         norm(prefix + "post_attention_layernorm"),
         new MlpBlock(
             linear(prefix + "mlp.gate_up_proj", index, LoraPlace.Linear.MLP_UP),
             config.activation(),
-            linear(prefix + "mlp.down_proj", index, LoraPlace.Linear.MLP_DOWN)));
+            outOfShares(prefix + "mlp.down_proj", index, LoraPlace.Linear.MLP_DOWN),
+            parallel));
   }
 
   private NormLayer norm(String name) {
@@ -152,6 +243,14 @@ public final class ModelBuilder {
       case LAYER ->
           new NormLayer.Layer(weight, store.parameter(name + ".bias"), config.normEpsilon());
     };
+  }
+
+  /** A projection whose outputs the ranks sum: the bias is added once. */
+  private LinearLayer outOfShares(String name, int layer, LoraPlace.Linear place) {
+    LinearLayer whole = linear(name, layer, place);
+    return parallel.rank() == 0
+        ? whole
+        : new LinearLayer(whole.weight(), null, whole.lora());
   }
 
   private LinearLayer linear(String name, int layer, LoraPlace.Linear place) {

@@ -3,20 +3,18 @@ package io.panatron.runtime.model;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
-import io.panatron.runtime.autograd.AddPositions;
 import io.panatron.runtime.autograd.AddRmsNorm;
-import io.panatron.runtime.autograd.Dropout;
-import io.panatron.runtime.autograd.LinearCrossEntropy;
-import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.ResidualAdd;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DropoutPlan;
 import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.NormLayer;
+import io.panatron.runtime.nn.OutputHead;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -29,41 +27,41 @@ import org.jspecify.annotations.Nullable;
  * norm would do on its way is done before it leaves, with the same bits.
  */
 public final class ModelStage {
-  private final @Nullable Input input;
+  private final @Nullable TokenEmbedding input;
   private final LayerStack layers;
   private final @Nullable Output output;
   private final RotaryTables rotary;
   private final DType dtype;
   private final int hidden;
-
-  /** What the first stage has besides layers. */
-  record Input(TokenEmbedding embedding, @Nullable Parameter positionEmbedding) {}
+  private final TensorParallel parallel;
 
   /** What the last stage has besides layers. */
-  record Output(NormLayer finalNorm, Parameter head) {}
+  record Output(NormLayer finalNorm, OutputHead head) {}
 
   /** What a stage must know of a micro-batch: places and borders of its tokens, and its dropout. */
   public record Tokens(Tensor positions, AttentionLayout layout, DropoutPlan dropout) {}
 
   ModelStage(
-      @Nullable Input input,
+      @Nullable TokenEmbedding input,
       LayerStack layers,
       @Nullable Output output,
       RotaryTables rotary,
       DType dtype,
-      int hidden) {
+      int hidden,
+      TensorParallel parallel) {
     this.input = input;
     this.layers = layers;
     this.output = output;
     this.rotary = rotary;
     this.dtype = dtype;
     this.hidden = hidden;
+    this.parallel = parallel;
   }
 
   /** The same stage over the same parameters, whose training passes keep what a plan says. */
   public ModelStage recomputing(RecomputePlan plan) {
     return new ModelStage(
-        input, new LayerStack(layers.layers(), plan), output, rotary, dtype, hidden);
+        input, new LayerStack(layers.layers(), plan), output, rotary, dtype, hidden, parallel);
   }
 
   /** Whether it starts from token ids. */
@@ -86,8 +84,14 @@ public final class ModelStage {
     return hidden;
   }
 
+  /** The tokens of a micro-batch must be a multiple of this. */
+  public int tokenMultiple() {
+    return parallel.tokenMultiple();
+  }
+
   /**
-   * The hidden states for the next stage: [tokens, hidden].
+   * The hidden states for the next stage: [tokens, hidden], or under sequence parallelism {@code
+   * tokens / tokenMultiple} of them.
    *
    * @param x token ids [tokens] I32, borrowed, in the first stage; else the hidden states of the
    *     stage before, taken over
@@ -108,12 +112,12 @@ public final class ModelStage {
   public Tensor weightedLosses(
       Tape tape, Tensor x, Tensor labels, Tensor dLosses, TokenLoss kind, Tokens tokens) {
     Tensor last = lastHidden(tape, x, tokens);
-    return LinearCrossEntropy.forwardWeighted(tape, last, end().head(), labels, dLosses, kind);
+    return end().head().weightedLosses(tape, last, labels, dLosses, kind);
   }
 
   /** The loss of each token, without gradients; the last stage alone can. */
   public Tensor losses(Tape tape, Tensor x, Tensor labels, Tokens tokens) {
-    return LinearCrossEntropy.forward(tape, lastHidden(tape, x, tokens), end().head(), labels);
+    return end().head().losses(tape, lastHidden(tape, x, tokens), labels);
   }
 
   private Tensor lastHidden(Tape tape, Tensor x, Tokens tokens) {
@@ -134,17 +138,8 @@ public final class ModelStage {
             tokens.layout(),
             rotary.of(tape, tokens.layout()),
             null,
-            tokens.dropout());
-    Tensor start = input == null ? x : embedded(tape, x, context, input);
+            parallel.ofOwnTokens(tokens.dropout(), tokens.positions().elements()));
+    Tensor start = input == null ? x : input.forward(tape, x, context);
     return layers.forward(tape, new ResidualStream(start, null), context);
-  }
-
-  private static Tensor embedded(Tape tape, Tensor ids, SequenceContext context, Input input) {
-    Tensor embedded = input.embedding().forward(tape, ids);
-    if (input.positionEmbedding() != null) {
-      embedded =
-          AddPositions.forward(tape, embedded, context.positions(), input.positionEmbedding());
-    }
-    return Dropout.forward(tape, embedded, context.dropout().embedding());
   }
 }

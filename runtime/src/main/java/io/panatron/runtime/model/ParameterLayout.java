@@ -15,8 +15,9 @@ import java.util.Map;
  * @param name the trainer's name, unique in the model
  * @param parts from the first row to the last, without gaps
  * @param columns of the matrix; 0 for a vector (then a row is one element)
+ * @param split what each of several tensor-parallel ranks has of it
  */
-public record ParameterLayout(String name, List<Part> parts, long columns) {
+public record ParameterLayout(String name, List<Part> parts, long columns, TensorSplit split) {
 
   /**
    * A whole Hugging Face tensor as rows of a parameter.
@@ -34,6 +35,11 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
 
   public ParameterLayout {
     parts = List.copyOf(parts);
+  }
+
+  /** A parameter of which every rank has all. */
+  public ParameterLayout(String name, List<Part> parts, long columns) {
+    this(name, parts, columns, new TensorSplit.Replicated(false));
   }
 
   /** All rows. */
@@ -84,7 +90,7 @@ public record ParameterLayout(String name, List<Part> parts, long columns) {
   /** Second name to first name of tensors that a tied model's files may hold twice. */
   public static Map<String, String> tiedHfNames(ModelConfig config) {
     WeightNames names = config.family().weights();
-    return config.tieWordEmbeddings()
+    return config.tieWordEmbeddings() && config.output() instanceof HeadKind.Vocabulary
         ? Map.of("lm_head.weight", names.base() + names.embedding() + ".weight")
         : Map.of();
   }

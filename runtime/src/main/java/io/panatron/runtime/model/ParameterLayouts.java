@@ -5,6 +5,10 @@ import java.util.List;
 
 /** Lists the parameters of one model under the trainer's names and its family's. */
 final class ParameterLayouts {
+  private static final TensorSplit REPLICATED = new TensorSplit.Replicated(false);
+  private static final TensorSplit SUMMED = new TensorSplit.Replicated(true);
+  private static final TensorSplit COLUMNS = new TensorSplit.Columns();
+
   private final ModelConfig config;
   private final WeightNames names;
   private final List<ParameterLayout> parameters = new ArrayList<>();
@@ -16,19 +20,28 @@ final class ParameterLayouts {
 
   List<ParameterLayout> all() {
     long hidden = config.hiddenSize();
-    table("model.embed_tokens", names.base() + names.embedding(), config.vocabSize());
+    TensorSplit vocabulary = new TensorSplit.Vocabulary(config.vocabSize());
+    int rows = config.vocabSize();
+    table("model.embed_tokens", names.base() + names.embedding(), rows, vocabulary);
     if (config.family().positions() == ModelFamily.PositionKind.LEARNED) {
       table(
           "model.embed_positions",
           names.base() + names.positions(),
-          config.maxPositionEmbeddings());
+          config.maxPositionEmbeddings(),
+          REPLICATED);
     }
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layer("model.layers." + layer + ".", names.base() + names.layers() + layer + ".");
     }
     norm("model.norm", names.base() + names.finalNorm(), hidden);
-    if (!config.tieWordEmbeddings()) {
-      table("lm_head", "lm_head", config.vocabSize());
+    switch (config.output()) {
+      case HeadKind.Vocabulary head -> {
+        if (!config.tieWordEmbeddings()) {
+          table("lm_head", "lm_head", rows, vocabulary);
+        }
+      }
+      case HeadKind.Scores(int labels) -> table("score", "score", labels, REPLICATED);
+      case HeadKind.None head -> {}
     }
     return List.copyOf(parameters);
   }
@@ -48,10 +61,12 @@ final class ParameterLayouts {
         names.qkv(),
         List.of(config.queryRows(), keyRows, keyRows),
         hidden,
-        config.qkvBias());
+        config.qkvBias(),
+        true);
     if (config.qkNorm()) {
-      vector(own + "self_attn.q_norm.weight", theirs + "self_attn.q_norm.weight", config.headDim());
-      vector(own + "self_attn.k_norm.weight", theirs + "self_attn.k_norm.weight", config.headDim());
+      for (String norm : List.of("self_attn.q_norm.weight", "self_attn.k_norm.weight")) {
+        vector(own + norm, theirs + norm, config.headDim(), SUMMED);
+      }
     }
     projection(
         own + "self_attn.o_proj",
@@ -59,7 +74,8 @@ final class ParameterLayouts {
         List.of(names.attentionOutput()),
         List.of(hidden),
         config.queryRows(),
-        config.outputBias());
+        config.outputBias(),
+        false);
     norm(own + "post_attention_layernorm", theirs + names.mlpNorm(), hidden);
     projection(
         own + "mlp.gate_up_proj",
@@ -67,39 +83,43 @@ final class ParameterLayouts {
         names.up(),
         config.activation().gated() ? List.of(ffn, ffn) : List.of(ffn),
         hidden,
-        config.mlpBias());
+        config.mlpBias(),
+        true);
     projection(
         own + "mlp.down_proj",
         theirs,
         List.of(names.down()),
         List.of(hidden),
         ffn,
-        config.mlpBias());
+        config.mlpBias(),
+        false);
   }
 
-  /** A matrix that is stored with a row for each token or position. */
-  private void table(String own, String theirs, long rows) {
+  /** A matrix that is stored with a row for each token, position or label. */
+  private void table(String own, String theirs, long rows, TensorSplit split) {
     parameters.add(
         new ParameterLayout(
             own + ".weight",
             List.of(new ParameterLayout.Part(theirs + ".weight", 0, rows)),
-            config.hiddenSize()));
+            config.hiddenSize(),
+            split));
   }
 
   private void norm(String own, String theirs, long elements) {
-    vector(own + ".weight", theirs + ".weight", elements);
+    vector(own + ".weight", theirs + ".weight", elements, REPLICATED);
     if (config.family().norm() == ModelFamily.NormKind.LAYER) {
-      vector(own + ".bias", theirs + ".bias", elements);
+      vector(own + ".bias", theirs + ".bias", elements, REPLICATED);
     }
   }
 
-  private void vector(String own, String theirs, long elements) {
+  private void vector(String own, String theirs, long elements, TensorSplit split) {
     parameters.add(
-        new ParameterLayout(own, List.of(new ParameterLayout.Part(theirs, 0, elements)), 0));
+        new ParameterLayout(own, List.of(new ParameterLayout.Part(theirs, 0, elements)), 0, split));
   }
 
   /**
    * @param tensors one for all groups of rows, or one for each
+   * @param byRows whether ranks share the rows of each group, else the columns
    */
   private void projection(
       String own,
@@ -107,14 +127,18 @@ final class ParameterLayouts {
       List<String> tensors,
       List<Long> groups,
       long columns,
-      boolean bias) {
+      boolean bias,
+      boolean byRows) {
     List<Long> rows =
         tensors.size() == groups.size()
             ? groups
             : List.of(groups.stream().mapToLong(Long::longValue).sum());
-    add(own + ".weight", theirs, tensors, ".weight", rows, columns, names.transposed());
+    TensorSplit split = byRows ? new TensorSplit.Rows(groups) : COLUMNS;
+    add(own + ".weight", theirs, tensors, ".weight", rows, columns, names.transposed(), split);
     if (bias) {
-      add(own + ".bias", theirs, tensors, ".bias", rows, 0, false);
+      // The rank that adds the bias of shared columns is the first; the others contribute zeros.
+      TensorSplit ofBias = byRows ? split : SUMMED;
+      add(own + ".bias", theirs, tensors, ".bias", rows, 0, false, ofBias);
     }
   }
 
@@ -125,7 +149,8 @@ final class ParameterLayouts {
       String suffix,
       List<Long> rows,
       long columns,
-      boolean transposed) {
+      boolean transposed,
+      TensorSplit split) {
     List<ParameterLayout.Part> parts = new ArrayList<>();
     long first = 0;
     for (int i = 0; i < tensors.size(); i++) {
@@ -134,6 +159,6 @@ final class ParameterLayouts {
               prefix + tensors.get(i) + suffix, first, rows.get(i), transposed));
       first += rows.get(i);
     }
-    parameters.add(new ParameterLayout(own, parts, columns));
+    parameters.add(new ParameterLayout(own, parts, columns, split));
   }
 }

@@ -6,11 +6,15 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import java.util.stream.Collectors;
 
 /**
  * Random weights for a model that has none.
@@ -43,12 +47,71 @@ public final class WeightInitializer {
    * lends the staging tensor.
    */
   public void initialize(ParameterStore store, MemoryScope scratch) {
+    Set<String> own =
+        ParameterLayout.of(config).stream().map(ParameterLayout::name).collect(Collectors.toSet());
+    initialize(store.all().stream().filter(p -> own.contains(p.name())).toList(), scratch);
+  }
+
+  /** Overwrites one parameter. */
+  void initialize(Parameter parameter, MemoryScope scratch) {
+    initialize(List.of(parameter), scratch);
+  }
+
+  private void initialize(List<Parameter> parameters, MemoryScope scratch) {
     Tensor staging = scratch.allocate("initial weights", DType.F32, CHUNK);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment host = arena.allocate((long) CHUNK * Float.BYTES, Float.BYTES);
-      for (ParameterLayout layout : ParameterLayout.of(config)) {
-        if (store.contains(layout.name())) {
-          initialize(store.parameter(layout.name()), staging, host);
+      for (Parameter parameter : parameters) {
+        initialize(parameter, staging, host);
+      }
+    } finally {
+      scratch.release(staging);
+    }
+  }
+
+  /** As above, of one rank among those that share the matrices: its part of the same numbers. */
+  public void initialize(ParameterStore store, TensorParallel parallel, MemoryScope scratch) {
+    if (parallel.size() == 1) {
+      initialize(store, scratch);
+      return;
+    }
+    for (ParameterShard shard : ParameterShard.of(config, parallel)) {
+      Parameter parameter = store.parameter(shard.layout().name());
+      if (parameter.shape().rank() == 1) {
+        fill(parameter);
+      } else {
+        initialize(parameter, shard, scratch);
+      }
+    }
+  }
+
+  /** Draws the whole matrix, some rows at a time, and keeps what belongs to the shard. */
+  private void initialize(Parameter parameter, ParameterShard shard, MemoryScope scratch) {
+    RandomGenerator random = stream(parameter.name());
+    double deviation = deviation(parameter.name());
+    long width = shard.layout().columns();
+    TensorSplit.Range columns = shard.columns();
+    int step = Math.toIntExact(Math.clamp(CHUNK / width, 1, shard.layout().rows()));
+    Tensor staging = scratch.allocate("initial weights", DType.F32, step * columns.count());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment drawn = arena.allocate(step * width * Float.BYTES, 8);
+      MemorySegment kept = arena.allocate(staging.bytes(), 8);
+      for (long start = 0; start < shard.layout().rows(); start += step) {
+        long count = Math.min(step, shard.layout().rows() - start);
+        draw(random, deviation, drawn, Math.toIntExact(count * width));
+        long row = 0;
+        for (TensorSplit.Range range : shard.rows()) {
+          long first = Math.max(range.first(), start);
+          long rows = Math.min(range.first() + range.count(), start + count) - first;
+          if (rows > 0) {
+            new HostWindow(first - start, rows, columns.first(), columns.count(), width)
+                .take(drawn, Float.BYTES, kept);
+            Tensor part = staging.slice(0, rows * columns.count());
+            backend.device().upload(kept.asSlice(0, part.bytes()), part);
+            Tensor into = parameter.value().slice(row + first - range.first(), rows);
+            backend.copy(part, into.reshape(into.elements()));
+          }
+          row += range.count();
         }
       }
     } finally {
@@ -56,17 +119,23 @@ public final class WeightInitializer {
     }
   }
 
+  private void fill(Parameter vector) {
+    backend.fill(vector.value(), vector.name().endsWith(".bias") ? 0 : 1);
+  }
+
+  private double deviation(String name) {
+    boolean toResidual = name.endsWith("o_proj.weight") || name.endsWith("down_proj.weight");
+    double deviation = config.initializerRange();
+    return toResidual ? deviation / Math.sqrt(2.0 * config.numLayers()) : deviation;
+  }
+
   private void initialize(Parameter parameter, Tensor staging, MemorySegment host) {
     if (parameter.shape().rank() == 1) {
-      backend.fill(parameter.value(), parameter.name().endsWith(".bias") ? 0 : 1);
+      fill(parameter);
       return;
     }
     RandomGenerator random = stream(parameter.name());
-    double deviation = config.initializerRange();
-    if (parameter.name().endsWith("o_proj.weight")
-        || parameter.name().endsWith("down_proj.weight")) {
-      deviation /= Math.sqrt(2.0 * config.numLayers());
-    }
+    double deviation = deviation(parameter.name());
     Tensor flat = parameter.value().reshape(parameter.value().elements());
     for (long first = 0; first < flat.elements(); first += CHUNK) {
       int count = (int) Math.min(CHUNK, flat.elements() - first);

@@ -3,6 +3,7 @@ package io.panatron.runtime.model;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
+import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
@@ -10,6 +11,7 @@ import io.panatron.runtime.checkpoint.SafetensorsDtype;
 import io.panatron.runtime.checkpoint.SafetensorsTensor;
 import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.nn.ParameterStore;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.optim.FlatState;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -33,7 +35,10 @@ public final class WeightTransfer {
 
   private final Backend backend;
   private final List<ParameterLayout> layouts;
+  private final List<ParameterShard> held;
+  private final @Nullable ShardTransfer shards;
 
+  /** Of a rank that has all of each parameter. */
   public WeightTransfer(Backend backend, ModelConfig config) {
     this(backend, ParameterLayout.of(config));
   }
@@ -46,6 +51,72 @@ public final class WeightTransfer {
   public WeightTransfer(Backend backend, List<ParameterLayout> layouts) {
     this.backend = backend;
     this.layouts = List.copyOf(layouts);
+    this.held = List.of();
+    this.shards = null;
+  }
+
+  /**
+   * Of one rank among those that share the model's matrices. What is saved is then whole on the
+   * first of them, while the others {@link #serveSaving}.
+   *
+   * @param memory lends what the ranks send each other
+   */
+  public WeightTransfer(
+      Backend backend, ModelConfig config, TensorParallel parallel, MemoryPool memory) {
+    this(backend, config, config, parallel, memory);
+  }
+
+  /**
+   * As above, for files of a model with fewer rows of the vocabulary.
+   *
+   * @param saved the model of the files
+   * @param config the model of the run, whose rows the ranks share
+   */
+  public WeightTransfer(
+      Backend backend,
+      ModelConfig saved,
+      ModelConfig config,
+      TensorParallel parallel,
+      MemoryPool memory) {
+    this.backend = backend;
+    this.layouts = ParameterLayout.of(saved);
+    boolean shares = parallel.size() > 1;
+    this.held = shares ? ParameterShard.of(config, parallel) : List.of();
+    this.shards = shares ? new ShardTransfer(backend, parallel, memory) : null;
+  }
+
+  /** Whether this rank writes what is saved. */
+  public boolean isWriter() {
+    return shards == null || shards.gathering().isFirst();
+  }
+
+  /** Every rank calls this before it lists the sources of a checkpoint, in the same order. */
+  public void beginSaving() {
+    if (shards != null) {
+      shards.gathering().begin();
+    }
+  }
+
+  /** The writer calls this when it has written all sources, or when it failed. */
+  public void endSaving() {
+    if (shards != null) {
+      shards.gathering().end();
+    }
+  }
+
+  /** The others deliver what the writer asks for until it ends. */
+  public void serveSaving() {
+    if (shards != null) {
+      shards.gathering().serve();
+    }
+  }
+
+  /** What a parameter is to be moved as, where this rank has only a part of it; else null. */
+  private @Nullable ParameterShard shard(ParameterLayout layout) {
+    return held.stream()
+        .filter(shard -> shard.layout().name().equals(layout.name()) && !shard.isWhole())
+        .findFirst()
+        .orElse(null);
   }
 
   /**
@@ -53,6 +124,7 @@ public final class WeightTransfer {
    * dtype.
    *
    * @param tensors by Hugging Face name behind {@code prefix}; must hold every part with its shape
+   * @param store of a pipeline stage holds some of the parameters; the others are passed over
    */
   public void load(
       Map<String, SafetensorsTensor> tensors,
@@ -61,9 +133,17 @@ public final class WeightTransfer {
       Tensor flat,
       MemoryScope scratch) {
     for (ParameterLayout layout : layouts) {
+      if (!store.contains(layout.name())) {
+        continue;
+      }
       Tensor parameter = store.view(flat, layout.name());
+      ParameterShard shard = shard(layout);
       for (ParameterLayout.Part part : layout.parts()) {
         SafetensorsTensor tensor = required(tensors, prefix, layout, part);
+        if (shard != null && shards != null) {
+          shards.load(tensor, deviceDtype(tensor), shard.pieces(part), parameter, scratch);
+          continue;
+        }
         Tensor target = parameter.slice(part.firstRow(), part.rows());
         if (part.transposed()) {
           uploadTransposed(tensor, target, scratch);
@@ -103,12 +183,21 @@ public final class WeightTransfer {
     for (ParameterLayout layout : layouts) {
       Tensor parameter = store.view(flat, layout.name());
       for (ParameterLayout.Part part : layout.parts()) {
+        String name = prefix + part.hfName();
+        SafetensorsDtype dtype = fileDtype(flat.dtype());
+        long[] shape = layout.shape(part);
+        if (shards != null && shard(layout) != null) {
+          var local = shards.local(parameter);
+          sources.add(
+              shards.source(name, dtype, layout, part, part.transposed(), flat.dtype(), local));
+          continue;
+        }
         Tensor rows = parameter.slice(part.firstRow(), part.rows());
         sources.add(
             new TensorSource(
-                prefix + part.hfName(),
-                fileDtype(flat.dtype()),
-                layout.shape(part),
+                name,
+                dtype,
+                shape,
                 part.transposed()
                     ? out -> downloadTransposed(rows, out)
                     : new DeviceRows(backend.device(), rows.reshape(rows.elements()))));
@@ -136,6 +225,14 @@ public final class WeightTransfer {
     for (ParameterLayout layout : layouts) {
       List<SafetensorsTensor> parts =
           layout.parts().stream().map(part -> statePart(tensors, prefix, layout, part)).toList();
+      ParameterShard shard = shard(layout);
+      if (shard != null && shards != null) {
+        for (int i = 0; i < parts.size(); i++) {
+          List<ShardPiece> pieces = shard.pieces(layout.parts().get(i));
+          shards.load(parts.get(i), pieces, state, layout.name());
+        }
+        continue;
+      }
       if (chooses) {
         state.scaleFor(layout.name(), largest(parts));
       }
@@ -183,6 +280,19 @@ public final class WeightTransfer {
       long position = 0;
       for (ParameterLayout.Part part : layout.parts()) {
         long[] shape = layout.shape(part);
+        if (shards != null && shard(layout) != null) {
+          var local = ShardTransfer.local(state, layout.name());
+          sources.add(
+              shards.source(
+                  prefix + part.hfName(),
+                  SafetensorsDtype.F32,
+                  layout,
+                  part,
+                  false,
+                  DType.F32,
+                  local));
+          continue;
+        }
         long first = position;
         long count = Arrays.stream(shape).reduce(1, Math::multiplyExact);
         sources.add(

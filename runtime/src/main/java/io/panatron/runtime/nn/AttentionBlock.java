@@ -19,8 +19,10 @@ import org.jspecify.annotations.Nullable;
  * @param layer the block's place in the model, which selects its part of the cache
  * @param window the most tokens that a token sees, itself included; {@link
  *     AttentionLayout#NO_WINDOW} for all
+ * @param geometry of the heads that this rank has
  * @param qkv weight [fused columns, hidden]: all query rows, then key rows, then value rows
  * @param output weight [hidden, query heads x head dim]
+ * @param parallel how ranks share the heads
  */
 public record AttentionBlock(
     int layer,
@@ -28,11 +30,13 @@ public record AttentionBlock(
     HeadGeometry geometry,
     LinearLayer qkv,
     SplitHeads.@Nullable Norm headNorm,
-    LinearLayer output) {
+    LinearLayer output,
+    TensorParallel parallel) {
 
   /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
   public Tensor forward(Tape tape, Tensor x, SequenceContext context) {
-    Tensor projected = qkv.forward(tape, x, context.dropout());
+    DropoutPlan dropout = context.dropout();
+    Tensor projected = parallel.enter(tape, x, all -> qkv.forward(tape, all, dropout));
     SplitHeads.Rotation rotation =
         new SplitHeads.Rotation(geometry, context.positions(), context.rotary());
     SplitHeads.Heads heads = SplitHeads.forward(tape, projected, rotation, headNorm);
@@ -51,7 +55,7 @@ public record AttentionBlock(
     if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
       SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
     }
-    return output.forward(tape, attended, context.dropout());
+    return parallel.leave(tape, output.forward(tape, attended, dropout));
   }
 
   List<Parameter> parameters() {

@@ -12,8 +12,10 @@ import java.util.List;
  * @param gateUp weight [2 ffn, hidden]: gate rows, then up rows; without a gate [ffn, hidden]
  * @param activation of a kind that fits the rows of {@code gateUp}
  * @param down weight [hidden, ffn]
+ * @param parallel how ranks share the ffn columns
  */
-public record MlpBlock(LinearLayer gateUp, MlpActivation activation, LinearLayer down) {
+public record MlpBlock(
+    LinearLayer gateUp, MlpActivation activation, LinearLayer down, TensorParallel parallel) {
 
   /**
    * x: [tokens, hidden], taken over; returns [tokens, hidden].
@@ -21,8 +23,8 @@ public record MlpBlock(LinearLayer gateUp, MlpActivation activation, LinearLayer
    * @param dropout what adapters drop
    */
   public Tensor forward(Tape tape, Tensor x, DropoutPlan dropout) {
-    Tensor projected = gateUp.forward(tape, x, dropout);
-    return down.forward(tape, activation.forward(tape, projected), dropout);
+    Tensor wide = parallel.enter(tape, x, all -> gateUp.forward(tape, all, dropout));
+    return parallel.leave(tape, down.forward(tape, activation.forward(tape, wide), dropout));
   }
 
   List<Parameter> parameters() {

@@ -18,7 +18,6 @@ public final class ParameterStore {
   private final FlatLayout layout;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   private final Tensor values;
-  private final Tensor trainedValues;
   private final @Nullable Tensor gradients;
 
   /**
@@ -42,11 +41,25 @@ public final class ParameterStore {
       List<FlatLayout.Spec> specs,
       DType dtype,
       @Nullable DType gradientDType) {
-    layout = new FlatLayout(specs);
+    this(backend, run, new FlatLayout(specs), specs, dtype, gradientDType);
+  }
+
+  /**
+   * As above, in a layout of these parameters that was made before.
+   *
+   * @param specs in the order of {@link #all}
+   */
+  public ParameterStore(
+      Backend backend,
+      MemoryScope run,
+      FlatLayout layout,
+      List<FlatLayout.Spec> specs,
+      DType dtype,
+      @Nullable DType gradientDType) {
+    this.layout = layout;
     values = run.allocate("parameters", dtype, layout.elements());
     backend.fill(values, 0);
     long trained = layout.trainedElements();
-    trainedValues = trained == layout.elements() ? values : values.slice(0, trained);
     if (gradientDType != null) {
       gradients = run.allocate("gradients", gradientDType, trained);
       backend.fill(gradients, 0);
@@ -98,11 +111,6 @@ public final class ParameterStore {
   /** All values, [elements] in the compute dtype. */
   public Tensor values() {
     return values;
-  }
-
-  /** The values of trained parameters, [trained elements]; {@link #values} itself if all are. */
-  public Tensor trainedValues() {
-    return trainedValues;
   }
 
   /** All gradients, [trained elements] in the accumulator dtype or in BF16. */

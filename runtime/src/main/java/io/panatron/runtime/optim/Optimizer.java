@@ -7,6 +7,7 @@ import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.SgdStep;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
@@ -30,6 +31,8 @@ public final class Optimizer {
   private final Backend backend;
   private final OptimizerSettings settings;
   private final ParameterStore store;
+  private final SharedGradients gradients;
+  private final OwnedElements owned;
   private final Tensor mainParameters;
   private final @Nullable FlatState narrowParameters;
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
@@ -38,21 +41,39 @@ public final class Optimizer {
   private final LossScaler lossScaler;
   private long steps;
 
-  /** Allocates from the run scope; moments start at zero, main parameters at the model's values. */
+  /** The optimizer of a rank that holds the only copy of its parameters. */
   public Optimizer(
       Backend backend, MemoryScope run, OptimizerSettings settings, ParameterStore store) {
+    this(backend, run, settings, store, SharedGradients.alone(backend, store));
+  }
+
+  /**
+   * Allocates from the run scope what this rank owns; moments start at zero, main parameters at the
+   * model's values.
+   *
+   * @param gradients of this rank among those that share the model and its samples
+   */
+  public Optimizer(
+      Backend backend,
+      MemoryScope run,
+      OptimizerSettings settings,
+      ParameterStore store,
+      SharedGradients gradients) {
     this.backend = backend;
     this.settings = settings;
     this.store = store;
+    this.gradients = gradients;
+    this.owned = gradients.samples().owned();
     DType compute = store.values().dtype();
     StateDTypes dtypes = settings.stateDTypes();
     lossScaler = settings.lossScaler(compute);
     if (dtypes.isNarrow(compute)) {
+      requireWhole();
       Tensor staging = FlatState.newStaging(run, store);
       DType main = dtypes.parameters(compute);
       narrowParameters =
           main == null ? null : new FlatState(backend, run, store, "main_param", main, staging);
-      mainParameters = store.trainedValues();
+      mainParameters = store.values();
       for (String name : momentNames(settings.kind())) {
         DType dtype = dtypes.moment(name, compute);
         narrowMoments.put(name, new FlatState(backend, run, store, name, dtype, staging));
@@ -62,15 +83,23 @@ public final class Optimizer {
       narrowParameters = null;
       mainParameters =
           compute == accumulator
-              ? store.trainedValues()
-              : run.allocate("main parameters", accumulator, store.layout().trainedElements());
+              ? store.values()
+              : run.allocate("main parameters", accumulator, owned.elements());
       for (String name : momentNames(settings.kind())) {
-        Tensor moment = run.allocate(name, accumulator, store.layout().trainedElements());
+        Tensor moment = run.allocate(name, accumulator, owned.elements());
         backend.fill(moment, 0);
         moments.put(name, moment);
       }
     }
     adoptModelValues();
+  }
+
+  private void requireWhole() {
+    if (gradients.samples().isDistributed()) {
+      throw new UserError(
+          "optimizer state in narrow dtypes (--use_precision_aware_optimizer) is not supported yet"
+              + " with several data-parallel ranks; drop it, or train on one rank.");
+    }
   }
 
   static List<String> momentNames(OptimizerSettings.Kind kind) {
@@ -84,15 +113,24 @@ public final class Optimizer {
   public void adoptModelValues() {
     if (narrowParameters != null) {
       narrowParameters.adoptModel();
-    } else if (mainParameters != store.trainedValues()) {
-      backend.copy(store.trainedValues(), mainParameters);
+    } else if (mainParameters != store.values()) {
+      for (OwnedElements.Piece piece : owned.pieces()) {
+        backend.copy(
+            store.values().slice(piece.first(), piece.count()),
+            mainParameters.slice(piece.offset(), piece.count()));
+      }
     }
   }
 
   /** Rounds the main parameters into the model, after they were loaded. */
   public void publishMainParameters() {
-    if (mainParameters != store.trainedValues()) {
-      backend.copy(mainParameters, store.trainedValues());
+    if (mainParameters != store.values()) {
+      for (OwnedElements.Piece piece : owned.pieces()) {
+        backend.copy(
+            mainParameters.slice(piece.offset(), piece.count()),
+            store.values().slice(piece.first(), piece.count()));
+      }
+      gradients.samples().gatherParameters();
     }
   }
 
@@ -107,14 +145,29 @@ public final class Optimizer {
   }
 
   /**
-   * The parameters at full precision, flat; the model's own values if they are that already, or if
-   * {@link #narrowParameters} are kept.
+   * The parameters at full precision, flat: those this rank {@link #owned owns}. The model's own
+   * values, all of them, if they are that already, or if {@link #narrowParameters} are kept.
    */
   public Tensor mainParameters() {
     return mainParameters;
   }
 
-  /** The flat moments by name. */
+  /** {@link #mainParameters}, or the model's values where this rank has some of those alone. */
+  public Tensor wholeParameters() {
+    return samples().isDistributed() ? store.values() : mainParameters;
+  }
+
+  /** The elements that this rank updates, and where their state lies. */
+  public OwnedElements owned() {
+    return owned;
+  }
+
+  /** The ranks that hold the same parameters. */
+  public DataParallel samples() {
+    return gradients.samples();
+  }
+
+  /** The flat moments by name, of the elements that this rank {@link #owned owns}. */
   public Map<String, Tensor> moments() {
     return Map.copyOf(moments);
   }
@@ -137,10 +190,25 @@ public final class Optimizer {
     backend.fill(store.gradients(), 0);
   }
 
+  /**
+   * Adds up what ranks computed of the same gradient; called on every rank, once after the passes
+   * of a step.
+   *
+   * @throws NonFiniteGradientException before that, where the loss scale is fixed and there are
+   *     other ranks, naming the first of this rank's parameters with a NaN or infinite gradient
+   */
+  public void completeGradients() {
+    boolean checked = gradients.areShared() && !(lossScaler instanceof DynamicLossScale);
+    if (checked && !Double.isFinite(backend.sumOfSquares(store.gradients()))) {
+      throw nonFinite();
+    }
+    gradients.complete();
+  }
+
   /** {@link #gradientNorm}, or NaN if a gradient is not finite. */
   public double gradientNormOrNan(double scale) {
-    double squares = backend.sumOfSquares(store.gradients());
-    return Double.isFinite(squares) ? Math.sqrt(squares) * scale : Double.NaN;
+    double sum = gradients.sumOfSquares();
+    return Double.isFinite(sum) ? Math.sqrt(sum) * scale : Double.NaN;
   }
 
   /**
@@ -149,16 +217,19 @@ public final class Optimizer {
    * @throws NonFiniteGradientException naming the first parameter with a NaN or infinite gradient
    */
   public double gradientNorm(double scale) {
-    double squares = backend.sumOfSquares(store.gradients());
-    if (!Double.isFinite(squares)) {
-      for (Parameter parameter : store.trained()) {
-        if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
-          throw new NonFiniteGradientException(parameter.name());
-        }
-      }
+    double sum = gradients.sumOfSquares();
+    if (!Double.isFinite(sum)) {
+      throw nonFinite();
+    }
+    return Math.sqrt(sum) * scale;
+  }
+
+  private NonFiniteGradientException nonFinite() {
+    String name = gradients.firstNonFinite();
+    if (name == null) {
       throw new IllegalStateException("the gradient norm overflows although every part is finite");
     }
-    return Math.sqrt(squares) * scale;
+    return new NonFiniteGradientException(name);
   }
 
   /**
@@ -189,8 +260,12 @@ public final class Optimizer {
       return;
     }
     long decayed = store.layout().decayedElements();
-    update(rate, gradientScale, settings.weightDecay(), 0, decayed);
-    update(rate, gradientScale, 0, decayed, store.layout().trainedElements() - decayed);
+    for (OwnedElements.Piece piece : owned.pieces()) {
+      long decaying = Math.clamp(decayed - piece.first(), 0, piece.count());
+      update(rate, gradientScale, settings.weightDecay(), piece, 0, decaying);
+      update(rate, gradientScale, 0, piece, decaying, piece.count() - decaying);
+    }
+    gradients.samples().gatherParameters();
   }
 
   private void updateEach(double rate, double gradientScale) {
@@ -227,29 +302,37 @@ public final class Optimizer {
   }
 
   private void update(
-      double rate, double gradientScale, double weightDecay, long first, long count) {
+      double rate,
+      double gradientScale,
+      double weightDecay,
+      OwnedElements.Piece piece,
+      long start,
+      long count) {
     if (count == 0) {
       return;
     }
-    Tensor main = mainParameters.slice(first, count);
+    boolean separate = mainParameters != store.values();
+    long first = piece.first() + start;
+    long offset = piece.offset() + start;
+    Tensor values = store.values().slice(first, count);
     Tensor gradient = store.gradients().slice(first, count);
-    Tensor model =
-        mainParameters == store.trainedValues() ? null : store.trainedValues().slice(first, count);
+    Tensor main = separate ? mainParameters.slice(offset, count) : values;
+    Tensor model = separate ? values : null;
     switch (settings.kind()) {
       case ADAM ->
           backend.adamW(
               adamWStep(rate, gradientScale, weightDecay),
               main,
               gradient,
-              moment("exp_avg").slice(first, count),
-              moment("exp_avg_sq").slice(first, count),
+              moment("exp_avg").slice(offset, count),
+              moment("exp_avg_sq").slice(offset, count),
               model);
       case SGD ->
           backend.sgd(
               new SgdStep(rate, settings.momentum(), weightDecay, gradientScale, steps),
               main,
               gradient,
-              moment("momentum_buffer").slice(first, count),
+              moment("momentum_buffer").slice(offset, count),
               model);
     }
   }

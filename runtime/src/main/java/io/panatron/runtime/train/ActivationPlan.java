@@ -1,19 +1,22 @@
 package io.panatron.runtime.train;
 
 import io.panatron.kernels.AccountingBackend;
-import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
+import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
+import java.util.Arrays;
 
 /**
  * The memory that one micro-batch takes besides what lives as long as the run, known before it is
@@ -33,40 +36,77 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
    */
   public static ActivationPlan of(
       ModelConfig config, DType dtype, RecomputePlan recompute, int[] sequenceStarts) {
-    return of(config, dtype, recompute, sequenceStarts, Tuning.FULL);
+    return of(config, dtype, recompute, TensorParallel.NONE, sequenceStarts);
   }
 
-  /** As above, training what {@code tuning} says. */
+  /** As below, of language modelling. */
   public static ActivationPlan of(
       ModelConfig config,
       DType dtype,
       RecomputePlan recompute,
+      TensorParallel parallel,
+      int[] sequenceStarts) {
+    return of(
+        config,
+        dtype,
+        recompute,
+        parallel,
+        sequenceStarts,
+        new TokenObjective(TokenLoss.CROSS_ENTROPY, true),
+        Tuning.FULL);
+  }
+
+  /**
+   * As above, of one rank among those that share the model's matrices.
+   *
+   * @param parallel as {@link TensorParallel#planned} makes it
+   * @param tuning what is trained
+   */
+  static ActivationPlan of(
+      ModelConfig config,
+      DType dtype,
+      RecomputePlan recompute,
+      TensorParallel parallel,
       int[] sequenceStarts,
+      Objective objective,
       Tuning tuning) {
+    int[] starts = filledTo(parallel.tokenMultiple(), sequenceStarts);
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
         MemoryScope run = pool.scope("run", false);
         MemoryScope scope = pool.scope("micro-batch", false)) {
-      ParameterStore store = new ParameterStore(backend, run, tuning.specs(config), dtype, true);
+      ParameterStore store =
+          new ParameterStore(backend, run, tuning.specs(config, parallel), dtype, true);
       TransformerModel model =
           ModelBuilder.build(
                   config,
                   store,
                   ModelBuilder.rotary(backend.device(), run, config, 1, dtype.accumulator()),
+                  parallel,
                   tuning)
               .recomputing(recompute);
-      long tokens = sequenceStarts[sequenceStarts.length - 1];
+      long tokens = starts[starts.length - 1];
       Tensor ids = scope.allocate("ids", DType.I32, tokens);
       Tensor positions = scope.allocate("positions", DType.I32, tokens);
       Tensor labels = scope.allocate("labels", DType.I32, tokens);
-      Tensor weights = scope.allocate("loss weights", dtype.accumulator(), tokens);
       Tape tape = Tape.recording(backend, scope);
-      model.weightedLosses(
-          tape, ids, labels, weights, positions, AttentionLayout.packed(sequenceStarts));
+      objective.rehearse(tape, model, ids, positions, labels, starts);
       long kept = scope.currentBytes();
       tape.backward();
       return new ActivationPlan(kept, scope.peakBytes());
     }
+  }
+
+  /** The starts of {@link MicroBatch#filledTo}. */
+  private static int[] filledTo(int multiple, int[] starts) {
+    int tokens = starts[starts.length - 1];
+    int missing = Math.floorMod(-tokens, multiple);
+    if (missing == 0) {
+      return starts;
+    }
+    int[] filled = Arrays.copyOf(starts, starts.length + 1);
+    filled[starts.length] = tokens + missing;
+    return filled;
   }
 
   /** Where {@code count} sequences of {@code length} tokens start, and where the last one ends. */

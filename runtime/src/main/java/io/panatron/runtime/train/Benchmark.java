@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Communicator;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
@@ -10,9 +11,12 @@ import io.panatron.runtime.model.lora.LoraSettings;
 import io.panatron.runtime.model.lora.PartialTuning;
 import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.DropoutRates;
+import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
+import io.panatron.runtime.optim.SharedGradients;
 import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,10 +31,11 @@ import org.jspecify.annotations.Nullable;
  * @param model Hugging Face folder; weights optional
  * @param sequenceLength tokens of a sequence, all of them targets but the first
  * @param microBatchSize sequences of a micro-batch
- * @param accumulation micro-batches of a step
+ * @param accumulation micro-batches of a step, of all ranks together
  * @param dropout how much is dropped
  * @param recompute what backward computes a second time
  * @param tuner which parameters are trained
+ * @param sharing how data-parallel ranks share their work
  * @param warmup steps that are not timed, at least 1
  * @param steps steps that are timed
  */
@@ -43,6 +48,7 @@ public record Benchmark(
     DropoutRates dropout,
     RecomputeSettings recompute,
     Tuner tuner,
+    Sharing sharing,
     int warmup,
     int steps) {
 
@@ -65,6 +71,14 @@ public record Benchmark(
   }
 
   /**
+   * How data-parallel ranks share their work.
+   *
+   * @param distributed whether each keeps optimizer state of its share alone
+   * @param overlapReduce whether gradients are summed while backward runs
+   */
+  public record Sharing(boolean distributed, boolean overlapReduce) {}
+
+  /**
    * What was measured.
    *
    * @param medianSeconds of the timed steps
@@ -85,7 +99,8 @@ public record Benchmark(
               rank.backend(),
               loaded.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
-              loaded.store());
+              loaded.store(),
+              SharedGradients.of(rank, loaded.store(), samples(rank, loaded.store()), null));
       RecomputePlan plan = recompute.planFor(loaded.config().numLayers());
       TrainStep step =
           new TrainStep(
@@ -101,7 +116,8 @@ public record Benchmark(
       long firstStep = 0;
       for (int i = 0; i < warmup + steps; i++) {
         long start = System.nanoTime();
-        step.run(i + 1, globalBatch(random, loaded.config().vocabSize()), 1e-4);
+        step.run(
+            i + 1, ownBatch(random, loaded.config().vocabSize(), rank.coordinates().data()), 1e-4);
         long end = System.nanoTime();
         if (i == 0) {
           firstStep = end;
@@ -116,15 +132,29 @@ public record Benchmark(
     }
   }
 
+  private DataParallel samples(RankContext rank, ParameterStore store) {
+    Communicator ranks = rank.groups().dataContext();
+    long bucketSize = DataParallel.Settings.defaults(ranks.size()).bucketSize();
+    return new DataParallel(
+        ranks,
+        store,
+        new DataParallel.Settings(sharing.distributed(), sharing.overlapReduce(), bucketSize));
+  }
+
   private static long activationBytes(TrainStep step) {
     Passes.ActivationPeak peak = step.activationPeak();
     return peak == null ? 0 : peak.bytes();
   }
 
-  private List<MicroBatch> globalBatch(SplittableRandom random, int vocabulary) {
+  /** This rank's micro-batches; every rank draws all. */
+  private List<MicroBatch> ownBatch(
+      SplittableRandom random, int vocabulary, RankContext.Axis ranks) {
     List<MicroBatch> batches = new ArrayList<>();
     for (int i = 0; i < accumulation; i++) {
-      batches.add(microBatch(random, vocabulary));
+      MicroBatch batch = microBatch(random, vocabulary);
+      if (i % ranks.size() == ranks.index()) {
+        batches.add(batch);
+      }
     }
     return batches;
   }

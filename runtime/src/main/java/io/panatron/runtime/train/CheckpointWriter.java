@@ -18,8 +18,8 @@ import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.model.lora.AdapterPlan;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
-import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.WholeState;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
 /** Turns the state of a run into checkpoints, before the next step or while it runs. */
 final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of optimizer updates, which bias correction needs. */
-  static final String OPTIMIZER_STEPS = "optimizer_steps";
+  static final String OPTIMIZER_STEPS = TrainerState.OPTIMIZER_STEPS;
 
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";
@@ -47,7 +47,9 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final RunInputs inputs;
   private final LoadedModel model;
   private final Optimizer optimizer;
+  private final WholeState whole;
   private final Backend backend;
+  private final WeightTransfer trained;
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
@@ -58,6 +60,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private @Nullable Path lastFolder;
 
   /**
+   * @param whole the optimizer's state, brought together here
    * @param seed of dropout, which a resumed run goes on with
    */
   CheckpointWriter(
@@ -66,6 +69,9 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       RunInputs inputs,
       LoadedModel model,
       Optimizer optimizer,
+      WholeState whole,
+      WeightTransfer transfer,
+      WeightTransfer trained,
       Backend backend,
       RunReporter reporter,
       String argsJson,
@@ -75,8 +81,10 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.inputs = inputs;
     this.model = model;
     this.optimizer = optimizer;
+    this.whole = whole;
+    this.transfer = transfer;
+    this.trained = trained;
     this.backend = backend;
-    this.transfer = inputs.stateTransfer(backend);
     this.reporter = reporter;
     this.argsJson = argsJson;
     this.seed = seed;
@@ -94,14 +102,23 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   public void save(Progress progress) {
     CheckpointStallEvent stall = new CheckpointStallEvent();
     stall.begin();
+    whole.collect();
     CheckpointContents contents = contents(progress);
     if (background == null) {
-      add(progress, store.save(contents));
+      add(progress, write(contents));
     } else {
       background.save(contents);
       begun.add(progress);
     }
     end(stall, "save", progress.iteration());
+  }
+
+  private Path write(CheckpointContents contents) {
+    try {
+      return store.save(contents);
+    } finally {
+      transfer.endSaving();
+    }
   }
 
   private void add(Progress progress, Path folder) {
@@ -168,63 +185,45 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
-    Tensor trained = model.store().trainedValues();
-    List<TensorSource> main = new ArrayList<>();
-    List<TensorSource> moments = new ArrayList<>();
-    if (settings.saveOptimizer()) {
-      FlatState narrow = optimizer.narrowParameters();
-      if (narrow != null) {
-        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
-      } else if (optimizer.mainParameters() != trained) {
-        main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
-      }
-      new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, state) ->
-              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
-      new TreeMap<>(optimizer.moments())
-          .forEach(
-              (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
-    }
+    SavedTensors tensors =
+        SavedTensors.of(transfer, trained, model, optimizer, whole, settings.saveOptimizer());
     return new CheckpointContents(
-        progress.iteration(), modelFolder(), main, moments, state(progress), argsJson);
+        progress.iteration(),
+        modelFolder(tensors.model()),
+        tensors.mainParameters(),
+        tensors.optimizer(),
+        state(progress),
+        argsJson);
   }
 
-  private ModelFolder modelFolder() {
+  private ModelFolder modelFolder(List<TensorSource> weights) {
     Tensor values = model.store().values();
-    HfModelFolder whole =
+    HfModelFolder model =
         new HfModelFolder(
             inputs.files(),
             WeightTransfer.fileDtype(values.dtype()),
-            new WeightTransfer(backend, inputs.model()).sources(model.store(), values),
+            weights,
             config.checkpoints().maxShardBytes());
     AdapterPlan plan = inputs.tuning().adapters();
     if (plan == null) {
-      return whole;
+      return model;
     }
     AdapterConfig adapter =
         plan.config(inputs.model(), inputs.modelFolder().toAbsolutePath().normalize().toString());
     HfModelFolder merged =
-        whole.withFiles(
+        model.withFiles(
             inputs.files().with(ArgumentsFile.NAME, argsJson.getBytes(StandardCharsets.UTF_8)));
     return new AdapterFolder(
         adapter,
         new WeightTransfer(backend, plan.fileLayouts(inputs.model()))
-            .sources(model.store(), values),
+            .sources(this.model.store(), values),
         inputs.vocabulary().isNone() ? Map.of() : inputs.files().others(),
-        config.tuner().merges() ? weights -> AdapterMerge.merged(merged, adapter, weights) : null);
+        config.tuner().merges() ? tuned -> AdapterMerge.merged(merged, adapter, tuned) : null);
   }
 
   /** The newest checkpoint of this run; null before the first. */
   @Nullable Path lastFolder() {
     return lastFolder;
-  }
-
-  /**
-   * Under which name the scales of a state are saved; it has the dtype, since the scales are of use
-   * to that alone.
-   */
-  static String scalesName(FlatState state) {
-    return state.name() + ".scales." + state.values().dtype();
   }
 
   private TrainerState state(Progress progress) {

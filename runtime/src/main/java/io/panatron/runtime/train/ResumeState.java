@@ -90,9 +90,10 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     WeightTransfer saved =
         inputs.vocabulary().isNone() || adapter
             ? transfer
-            : new WeightTransfer(
-                rank.backend(),
-                inputs.tuning().stateLayouts(ModelConfig.read(checkpoint.folder())));
+            : inputs.stateTransfer(
+                rank,
+                model.parallel(),
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()));
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
     restoration.loadMainParameters(adapter, config.checkMemory());
     if (resume.finetune()) {
@@ -100,7 +101,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       return fresh(config);
     }
     TrainerState state = checkpoint.trainerState();
-    if (resume.loadOptimizer()) {
+    if (resume.loadOptimizer() && !restoration.isFresh(state)) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
       if (optimizer.lossScaler() instanceof DynamicLossScale dynamic
@@ -109,7 +110,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       }
     }
     long seed = resume.loadRandomState() ? seed(config, inputs, state, say) : config.seed();
-    checkData(config, inputs, state);
+    checkData(config, inputs, state, rank.sizes().data());
     say.accept(
         "Resuming          %s at iteration %d, %d samples consumed"
             .formatted(checkpoint.folder(), state.iteration(), state.consumedTrainSamples()));
@@ -139,7 +140,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     return seed;
   }
 
-  private static void checkData(TrainingConfig config, RunInputs inputs, TrainerState state) {
+  private static void checkData(
+      TrainingConfig config, RunInputs inputs, TrainerState state, int dataRanks) {
     Long saved = state.counters().get(CheckpointWriter.TRAINING_SAMPLES);
     int now = inputs.data().training().size();
     if (saved != null && (saved == 0) != inputs.data().isStreamed()) {
@@ -156,12 +158,15 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
               .formatted(saved, now));
     }
     DataAgreement.require(state.texts(), DataAgreement.of(config, inputs));
-    int step = config.batches().microBatchSize();
+    int step = config.batches().microBatchSize() * dataRanks;
     if (state.consumedTrainSamples() % step != 0) {
       throw new UserError(
-          ("the checkpoint stands after %d samples, which is no multiple of --micro_batch_size %d;"
+          ("the checkpoint stands after %d samples, which is no multiple of --micro_batch_size %d%s;"
                   + " choose one that divides it")
-              .formatted(state.consumedTrainSamples(), step));
+              .formatted(
+                  state.consumedTrainSamples(),
+                  config.batches().microBatchSize(),
+                  dataRanks == 1 ? "" : " times the " + dataRanks + " data-parallel ranks"));
     }
   }
 
@@ -179,7 +184,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
           MemoryScope scratch = rank.memory().scope("checkpoint loading", checkMemory)) {
         Tensor main = optimizer.mainParameters();
         FlatState narrow = optimizer.narrowParameters();
-        if (narrow == null && main == model.store().trainedValues()) {
+        if (narrow == null && main == model.store().values()) {
           return;
         }
         SafetensorsFile file = checkpoint.openMainParameters(arena);
@@ -197,8 +202,18 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
                 : adapter
                     ? checkpoint.openAdapter(arena).tensors()
                     : checkpoint.openWeights(arena).tensors();
-        transfer.load(exact, "", model.store(), main, scratch);
+        load(exact, "", main, scratch);
         optimizer.publishMainParameters();
+      }
+    }
+
+    /** An export begins where no optimizer has done anything yet, and saves no state of one. */
+    boolean isFresh(TrainerState state) {
+      if (!state.hasFreshOptimizer()) {
+        return false;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        return checkpoint.openOptimizer(arena) == null;
       }
     }
 
@@ -215,10 +230,24 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         requireSameOptimizer(file);
         optimizer
             .moments()
-            .forEach((name, flat) ->
-                transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+            .forEach((name, flat) -> load(file.tensors(), name + ".", flat, scratch));
         optimizer.narrowMoments().forEach((name, state) -> load(file.tensors(), name + ".", state));
       }
+    }
+
+    /** Loads what this rank keeps of a flat tensor; every rank reads all of it. */
+    private void load(
+        Map<String, SafetensorsTensor> tensors, String prefix, Tensor flat, MemoryScope scratch) {
+      if (!optimizer.samples().isDistributed()) {
+        transfer.load(tensors, prefix, model.store(), flat, scratch);
+        return;
+      }
+      long elements = model.store().layout().trainedElements();
+      Tensor whole = scratch.allocate("whole state", flat.dtype(), elements);
+      rank.backend().fill(whole, 0);
+      transfer.load(tensors, prefix, model.store(), whole, scratch);
+      optimizer.samples().takeOwned(rank.backend(), whole, flat);
+      scratch.release(whole);
     }
 
     private void requireSameOptimizer(SafetensorsFile file) {
@@ -236,7 +265,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     }
 
     private void load(Map<String, SafetensorsTensor> tensors, String prefix, FlatState state) {
-      transfer.load(tensors, prefix, state, tensors.get(CheckpointWriter.scalesName(state)));
+      transfer.load(tensors, prefix, state, tensors.get(SavedTensors.scalesName(state)));
     }
   }
 }

@@ -1,11 +1,14 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.optim.MemoryPlan;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.parallel.topology.ParallelSizes;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +33,7 @@ final class RunHeader {
             Locale.ROOT,
             "Model             %s, %,d parameters: %d layers, hidden %d, heads %d:%d of %d, ffn %d,"
                 + " vocabulary %d, %s",
-            model.family().architecture(),
+            architecture(model),
             ParameterLayout.parameterCount(model),
             model.numLayers(),
             model.hiddenSize(),
@@ -52,8 +55,13 @@ final class RunHeader {
             config.data().rows().reading().packing() == null ? "samples" : "packs of samples",
             inputs.positions(),
             inputs.template().description(),
-            config.arguments().text("loss_scale")
-                + (config.arguments().flag("enable_dft_loss") ? " by DFT" : "")));
+            inputs.task().rows() == null
+                ? config.arguments().text("loss_scale")
+                    + (config.arguments().flag("enable_dft_loss") ? " by DFT" : "")
+                : "sequences"));
+    if (inputs.task().rows() != null) {
+      say.accept("Task              " + inputs.task().describe());
+    }
     if (!inputs.vocabulary().isNone()) {
       say.accept("New tokens        " + inputs.vocabulary().describe());
     }
@@ -75,15 +83,21 @@ final class RunHeader {
     TrainingConfig.Checkpoints saving = config.checkpoints();
     boolean inBackground = saving.asyncSave() != null;
     saves.describe(config.arguments(), saving.perEpoch(), inBackground).forEach(say);
-    say.accept("Parallel layout   1 rank: tensor 1, context 1, data 1, pipeline 1");
+    ParallelSizes sizes = rank.sizes();
+    say.accept("Parallel layout   " + describe(sizes));
+    TensorParallel parallel = planned(sizes);
     Tuning tuning = inputs.tuning();
     if (!tuning.equals(Tuning.FULL)) {
       say.accept(describe(tuning, model));
     }
-    MemoryPlan plan = MemoryPlan.of(tuning.specs(model), inputs.dtype(), config.optimizer());
+    MemoryPlan plan =
+        MemoryPlan.of(tuning.specs(model, parallel), inputs.dtype(), config.optimizer());
     say.accept(
         String.format(
-            Locale.ROOT, "Memory plan       %.1f MiB for the whole run:", plan.bytes() / MIB));
+            Locale.ROOT,
+            "Memory plan       %.1f MiB for the whole run%s:",
+            plan.bytes() / MIB,
+            ofEachRank(sizes)));
     plan.summary().forEach(line -> say.accept("  " + line));
     if (inBackground) {
       say.accept(
@@ -95,7 +109,7 @@ final class RunHeader {
                       name -> tuning.adapters() == null || isTrained(name, tuning, model))
                   / MIB));
     }
-    printActivations(say, config, inputs);
+    printActivations(say, config, inputs, sizes);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
@@ -117,29 +131,46 @@ final class RunHeader {
         tuning.adapters() == null ? "" : ", LoRA of " + tuning.adapters().describe());
   }
 
+  private static String architecture(ModelConfig model) {
+    return switch (model.output()) {
+      case HeadKind.Vocabulary head -> model.family().architecture();
+      case HeadKind.Scores head -> model.family().classifierArchitecture();
+      case HeadKind.None head -> model.family().baseArchitecture();
+    };
+  }
+
   private static void printActivations(
-      Consumer<String> say, TrainingConfig config, RunInputs inputs) {
-    int sequences = config.batches().microBatchSize();
+      Consumer<String> say, TrainingConfig config, RunInputs inputs, ParallelSizes sizes) {
+    int sequences = config.batches().microBatchSize() * inputs.task().sequences();
     int[] starts = ActivationPlan.equalSequences(sequences, inputs.positions());
     RecomputePlan recompute = inputs.recompute();
     say.accept(
         String.format(
             Locale.ROOT,
-            "Activations       %s for a micro-batch of %d x %,d tokens, %s",
-            planned(inputs, recompute, starts),
+            "Activations       %s%s for a micro-batch of %d x %,d tokens, %s",
+            planned(inputs, recompute, planned(sizes), starts),
+            ofEachRank(sizes),
             sequences,
             inputs.positions(),
             recompute.describe()));
     if (!recompute.equals(RecomputePlan.NONE)) {
       say.accept(
           "                  %s without recomputation"
-              .formatted(planned(inputs, RecomputePlan.NONE, starts)));
+              .formatted(planned(inputs, RecomputePlan.NONE, planned(sizes), starts)));
     }
   }
 
-  private static String planned(RunInputs inputs, RecomputePlan recompute, int[] starts) {
+  private static String planned(
+      RunInputs inputs, RecomputePlan recompute, TensorParallel parallel, int[] starts) {
     ActivationPlan plan =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, starts, inputs.tuning());
+        ActivationPlan.of(
+            inputs.model(),
+            inputs.dtype(),
+            recompute,
+            parallel,
+            starts,
+            inputs.task().objective(),
+            inputs.tuning());
     return String.format(
         Locale.ROOT,
         "at most %.1f MiB (%.1f MiB kept for backward)",
@@ -147,16 +178,47 @@ final class RunHeader {
         plan.keptBytes() / MIB);
   }
 
+  private static String describe(ParallelSizes sizes) {
+    return String.format(
+        Locale.ROOT,
+        "%d %s: tensor %d%s, context %d, data %d, pipeline %d",
+        sizes.world(),
+        sizes.world() == 1 ? "rank" : "ranks",
+        sizes.tensor(),
+        sizes.sequenceParallel() ? " with sequence parallelism" : "",
+        sizes.context(),
+        sizes.data(),
+        sizes.pipeline());
+  }
+
+  /** The first rank's part; the others differ by a row of the vocabulary at most. */
+  private static TensorParallel planned(ParallelSizes sizes) {
+    return TensorParallel.planned(0, sizes.tensor(), sizes.sequenceParallel());
+  }
+
+  private static String ofEachRank(ParallelSizes sizes) {
+    return sizes.world() == 1 ? "" : " of each rank";
+  }
+
   /** Says what the plan of activations was worth. */
   static void printActivationPeak(
-      Consumer<String> say, RunInputs inputs, Passes.@Nullable ActivationPeak peak) {
+      Consumer<String> say,
+      RunInputs inputs,
+      ParallelSizes sizes,
+      Passes.@Nullable ActivationPeak peak) {
     if (peak == null) {
       return;
     }
     int[] starts = peak.sequenceStarts();
     ActivationPlan plan =
         ActivationPlan.of(
-            inputs.model(), inputs.dtype(), inputs.recompute(), starts, inputs.tuning());
+            inputs.model(),
+            inputs.dtype(),
+            inputs.recompute(),
+            planned(sizes),
+            starts,
+            inputs.task().objective(),
+            inputs.tuning());
     say.accept(
         String.format(
             Locale.ROOT,

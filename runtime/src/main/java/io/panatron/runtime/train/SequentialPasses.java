@@ -8,8 +8,10 @@ import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.observe.MicroBatchEvent;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +21,7 @@ final class SequentialPasses implements Passes {
   private final TransformerModel model;
   private final TokenLoss tokenLoss;
   private final DropoutStreams dropout;
+  private final DataParallel dataParallel;
   private final boolean checkMemory;
   private @Nullable ActivationPeak activationPeak;
 
@@ -27,11 +30,13 @@ final class SequentialPasses implements Passes {
       TransformerModel model,
       TokenLoss tokenLoss,
       DropoutStreams dropout,
+      DataParallel dataParallel,
       boolean checkMemory) {
     this.rank = rank;
     this.model = model;
     this.tokenLoss = tokenLoss;
     this.dropout = dropout;
+    this.dataParallel = dataParallel;
     this.checkMemory = checkMemory;
   }
 
@@ -40,6 +45,7 @@ final class SequentialPasses implements Passes {
     long forwardNanos = 0;
     long backwardNanos = 0;
     for (int index = 0; index < batches.size(); index++) {
+      dataParallel.beginMicroBatch(index == batches.size() - 1);
       Times times = forwardBackward(iteration, index, batches.get(index), loss);
       forwardNanos += times.forwardNanos();
       backwardNanos += times.backwardNanos();
@@ -52,12 +58,13 @@ final class SequentialPasses implements Passes {
     return activationPeak;
   }
 
-  private Times forwardBackward(long iteration, int index, MicroBatch batch, LossFunction loss) {
+  private Times forwardBackward(long iteration, int index, MicroBatch drawn, LossFunction loss) {
+    MicroBatch batch = drawn.filledTo(model.tokenMultiple());
     MicroBatchEvent event = new MicroBatchEvent();
     event.begin();
     Backend backend = rank.backend();
     try (MemoryScope scope = rank.memory().scope("micro-batch " + index, checkMemory)) {
-      Tape tape = Tape.recording(backend, scope);
+      Tape tape = Tape.recording(backend, scope, dataParallel.gradientListener());
       DeviceBatch device = DeviceBatch.upload(backend.device(), scope, batch);
       Tensor weights =
           HostTransfer.upload(
@@ -77,15 +84,16 @@ final class SequentialPasses implements Passes {
               device.positions(),
               device.layout(),
               dropout.plan(iteration, index));
-      loss.take(index, batch, HostTransfer.download(backend.device(), losses));
+      double[] crossEntropies = HostTransfer.download(backend.device(), losses);
+      loss.take(index, drawn, Arrays.copyOf(crossEntropies, drawn.length()));
       long forwardEnd = System.nanoTime();
       tape.backward();
       Times times = new Times(forwardEnd - start, System.nanoTime() - forwardEnd);
       event.forwardNanos = times.forwardNanos();
       event.iteration = iteration;
       event.index = index;
-      event.tokens = batch.tokens().length;
-      event.sequences = batch.sequenceStarts().length - 1;
+      event.tokens = drawn.length();
+      event.sequences = drawn.sequences();
       event.peakBytes = scope.peakBytes();
       if (activationPeak == null || activationPeak.bytes() < scope.peakBytes()) {
         activationPeak = new ActivationPeak(batch.sequenceStarts(), scope.peakBytes());

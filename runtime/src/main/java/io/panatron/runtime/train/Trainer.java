@@ -7,6 +7,7 @@ import io.panatron.runtime.observe.StepEvent;
 import io.panatron.runtime.optim.LearningRateSchedule;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,24 +19,26 @@ public final class Trainer {
   private final TrainStep step;
   private final LearningRateSchedule schedule;
   private final BatchSource batches;
-  private final @Nullable Evaluation evaluation;
+  private final @Nullable Validation evaluation;
   private final CheckpointSink checkpoints;
   private final TrainingObserver observer;
-  private final StopRequest stop;
+  private final BooleanSupplier stop;
 
   /**
    * @param batches micro-batches from the point where {@link #run} starts
    * @param evaluation null when there is no validation set
+   * @param stop whether to end after the step that was done last; asked equally often on every
+   *     rank, which must all get the same answer
    */
   public Trainer(
       TrainerSettings settings,
       TrainStep step,
       LearningRateSchedule schedule,
       BatchSource batches,
-      @Nullable Evaluation evaluation,
+      @Nullable Validation evaluation,
       CheckpointSink checkpoints,
       TrainingObserver observer,
-      StopRequest stop) {
+      BooleanSupplier stop) {
     this.settings = settings;
     this.step = step;
     this.schedule = schedule;
@@ -51,7 +54,7 @@ public final class Trainer {
     Progress progress = start;
     long savedAt = -1;
     boolean dataEnded = false;
-    while (progress.iteration() < settings.trainIterations() && !stop.isRequested()) {
+    while (progress.iteration() < settings.trainIterations() && !stop.getAsBoolean()) {
       Progress after = iterate(progress);
       if (after == null) {
         dataEnded = true;
@@ -64,7 +67,7 @@ public final class Trainer {
       if (evaluation != null && (last || iteration % settings.evalInterval() == 0)) {
         evaluate(evaluation, progress);
       }
-      if (last || stop.isRequested() || iteration % settings.saveInterval() == 0) {
+      if (last || iteration % settings.saveInterval() == 0 || stop.getAsBoolean()) {
         save(progress);
         savedAt = iteration;
       }
@@ -127,9 +130,9 @@ public final class Trainer {
     return drawn;
   }
 
-  private void evaluate(Evaluation validation, Progress progress) {
+  private void evaluate(Validation validation, Progress progress) {
     long begin = System.nanoTime();
-    Evaluation.Result result = validation.run();
+    Evaluation.Result result = validation.run(progress.iteration());
     observer.onEvaluation(progress, result, (System.nanoTime() - begin) * 1e-9);
   }
 

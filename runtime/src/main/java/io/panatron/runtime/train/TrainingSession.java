@@ -1,26 +1,35 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Reduction;
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSampler;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.ResumedLog;
 import io.panatron.runtime.observe.RunLog;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.SharedGradients;
+import io.panatron.runtime.optim.WholeState;
 import io.panatron.runtime.parallel.RankContext;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,11 +37,24 @@ import org.jspecify.annotations.Nullable;
  * it is about to do, trains, and leaves the run folder.
  */
 public final class TrainingSession {
+  private static final String LOG = "logging.jsonl";
+
   private final TrainingConfig config;
   private final RankContext rank;
   private final PrintWriter out;
   private final StopRequest stop;
   private final Map<String, String> environment;
+  private final SharedInputs shared;
+
+  /** A run of one rank; arguments as below. */
+  public TrainingSession(
+      TrainingConfig config,
+      RankContext rank,
+      PrintWriter out,
+      StopRequest stop,
+      Map<String, String> environment) {
+    this(config, rank, out, stop, environment, new SharedInputs());
+  }
 
   /**
    * A run that has not started.
@@ -40,13 +62,16 @@ public final class TrainingSession {
    * @param out where the user reads
    * @param stop ends the run early when asked to
    * @param environment variables of the process, where trackers find their keys
+   * @param shared what all ranks of this virtual machine read
    */
   public TrainingSession(
       TrainingConfig config,
       RankContext rank,
       PrintWriter out,
       StopRequest stop,
-      Map<String, String> environment) {
+      Map<String, String> environment,
+      SharedInputs shared) {
+    this.shared = shared;
     this.config = config;
     this.rank = rank;
     this.out = out;
@@ -64,14 +89,13 @@ public final class TrainingSession {
   public record Outcome(
       Path folder, @Nullable Path lastCheckpoint, Progress progress, boolean stopped) {}
 
-  /** Trains to the end, or until asked to stop. */
+  /** Trains to the end, or until asked to stop; the main rank. */
   public Outcome run() {
     // All that can be wrong with the input is read before anything is written, so that a mistake
     // leaves no empty run folder.
     WatchSettings watch = WatchSettings.of(config.arguments(), environment);
     recoverSharedFolder();
-    try (RunInputs inputs = RunInputs.open(config, rank.backend(), this::say)) {
-      refuseToReplaceItsSource(inputs);
+    try (RunInputs inputs = shared.open(rank, this::openInputs)) {
       SaveSchedule saves = SaveSchedule.of(config, inputs);
       TrainerSettings settings = settings(inputs, saves);
       var schedule = ScheduleArithmetic.schedule(config, inputs.plan().trainIters());
@@ -80,11 +104,11 @@ public final class TrainingSession {
         if (model.initialized()) {
           say("Weights           random from --seed " + config.seed() + ": the folder holds none");
         }
-        Optimizer optimizer =
-            new Optimizer(rank.backend(), model.run(), config.optimizer(), model.store());
-        WeightTransfer transfer = inputs.stateTransfer(rank.backend());
+        Optimizer optimizer = optimizer(model);
+        WeightTransfer transfer = transfer(inputs, model);
+        WeightTransfer trained = trained(inputs, model, transfer);
         ResumeState resumed =
-            ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
+            ResumeState.restore(config, inputs, trained, model, optimizer, rank, this::say);
         TrainingConfig.Checkpoints saving = config.checkpoints();
         if (!stop.begin()) {
           throw new UserError("stopped before training began; nothing was written");
@@ -92,8 +116,11 @@ public final class TrainingSession {
         Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
         say("Run folder        " + folder);
         Progress start = resumed.progress();
+        if (sharesFolder() && start.iteration() > 0) {
+          ResumedLog.cut(folder.resolve(LOG), start.iteration());
+        }
         try (CheckpointStore store = CheckpointStore.open(folder, saves.retention());
-            RunLog log = new RunLog(folder.resolve("logging.jsonl"));
+            RunLog log = new RunLog(folder.resolve(LOG));
             ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
             Watching watching =
@@ -107,6 +134,9 @@ public final class TrainingSession {
                     inputs,
                     model,
                     optimizer,
+                    wholeState(model, optimizer),
+                    transfer,
+                    trained,
                     rank.backend(),
                     watching.reporter(),
                     writeArguments(folder, inputs),
@@ -119,21 +149,119 @@ public final class TrainingSession {
                   step,
                   schedule,
                   batches,
-                  evaluation(inputs, model),
+                  evaluation(inputs, model, folder),
                   writer,
                   watching.observer(),
-                  stop);
+                  this::isStopping);
           Progress end = train(trainer, start, writer);
-          RunHeader.printActivationPeak(this::say, inputs, step.activationPeak());
+          RunHeader.printActivationPeak(this::say, inputs, rank.sizes(), step.activationPeak());
           boolean stopped = stop.isRequested() && end.iteration() < settings.trainIterations();
           if (inputs.data().isStreamed()) {
             inputs.data().dropped().describe().forEach(this::say);
           }
           watching.ended(stopped);
+          rank.groups().world().barrier();
           return new Outcome(folder, writer.lastFolder(), end, stopped);
         }
       }
     }
+  }
+
+  /** Trains as {@link #run} does on the main rank, without a word and without files. */
+  public void follow() {
+    RunInputs inputs = shared.open(rank, this::openInputs);
+    SaveSchedule saves = SaveSchedule.of(config, inputs);
+    TrainerSettings settings = settings(inputs, saves);
+    try (LoadedModel model = openModel(inputs)) {
+      Optimizer optimizer = optimizer(model);
+      WeightTransfer transfer = transfer(inputs, model);
+      WeightTransfer trained = trained(inputs, model, transfer);
+      ResumeState resumed =
+          ResumeState.restore(config, inputs, trained, model, optimizer, rank, line -> {});
+      try (BatchSource batches = trainingBatches(inputs, resumed.progress())) {
+        new Trainer(
+                settings,
+                step(inputs, model, optimizer, resumed.seed()),
+                ScheduleArithmetic.schedule(config, inputs.plan().trainIters()),
+                batches,
+                evaluation(inputs, model, null),
+                new ShardSink(
+                    transfer,
+                    trained,
+                    model,
+                    optimizer,
+                    wholeState(model, optimizer),
+                    config.checkpoints().saveOptimizer()),
+                TrainingObserver.all(List.of()),
+                this::isStopping)
+            .run(resumed.progress());
+      } catch (NonFiniteLossException e) {
+        throw new UserError(String.valueOf(e.getMessage()), e);
+      }
+      // What the main rank opened stays open until nobody reads it any more.
+      rank.groups().world().barrier();
+    } catch (NonFiniteLossException e) {
+      throw new UserError(String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  private RunInputs openInputs() {
+    RunInputs inputs = RunInputs.open(config, rank.backend(), rank.sizes().data(), this::say);
+    boolean fits = false;
+    try {
+      ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
+      inputs.task().requireRanks(rank.sizes().world());
+      inputs.requireTunable(rank.sizes().tensor());
+      refuseToReplaceItsSource(inputs);
+      fits = true;
+      return inputs;
+    } finally {
+      if (!fits) {
+        inputs.close();
+      }
+    }
+  }
+
+  private Optimizer optimizer(LoadedModel model) {
+    return new Optimizer(
+        rank.backend(),
+        model.run(),
+        config.optimizer(),
+        model.store(),
+        SharedGradients.of(
+            rank,
+            model.store(),
+            new DataParallel(
+                rank.groups().dataContext(),
+                model.store(),
+                ParallelArguments.dataParallel(config.arguments(), rank.sizes())),
+            null));
+  }
+
+  private WholeState wholeState(LoadedModel model, Optimizer optimizer) {
+    return new WholeState(
+        rank.backend(),
+        model.run(),
+        model.store(),
+        optimizer,
+        config.checkpoints().saveOptimizer());
+  }
+
+  private WeightTransfer transfer(RunInputs inputs, LoadedModel model) {
+    return new WeightTransfer(rank.backend(), inputs.model(), model.parallel(), rank.memory());
+  }
+
+  /** For what has optimizer state; the same object where that is everything. */
+  private WeightTransfer trained(RunInputs inputs, LoadedModel model, WeightTransfer transfer) {
+    return inputs.tuning().equals(Tuning.FULL)
+        ? transfer
+        : inputs.stateTransfer(rank, model.parallel());
+  }
+
+  /** Whether any rank was asked to stop: all ask at the same points and get the same answer. */
+  private boolean isStopping() {
+    double asked = stop.isRequested() ? 1 : 0;
+    return rank.groups().world().allReduce(asked, Reduction.MAX) > 0;
   }
 
   /**
@@ -141,14 +269,23 @@ public final class TrainingSession {
    * clearing may give a checkpoint its name back, which must not happen once it has been found.
    */
   private void recoverSharedFolder() {
+    if (sharesFolder()) {
+      CheckpointStore.open(config.checkpoints().save(), Retention.ALL).close();
+    }
+  }
+
+  /** Whether the run goes on in the folder that it loads from. */
+  private boolean sharesFolder() {
     TrainingConfig.Checkpoints saving = config.checkpoints();
     TrainingConfig.Resume resume = config.resume();
-    if (resume != null && !saving.addVersion() && Files.isDirectory(resume.load())) {
-      Path load = resume.load().toAbsolutePath().normalize();
-      if (load.equals(saving.save().toAbsolutePath().normalize())) {
-        CheckpointStore.open(load, Retention.ALL).close();
-      }
-    }
+    return resume != null
+        && !saving.addVersion()
+        && Files.isDirectory(resume.load())
+        && resume
+            .load()
+            .toAbsolutePath()
+            .normalize()
+            .equals(saving.save().toAbsolutePath().normalize());
   }
 
   /** A run that starts over would write its own iterations over the checkpoint it came from. */
@@ -185,18 +322,15 @@ public final class TrainingSession {
   }
 
   private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer, long seed) {
-    return new TrainStep(
-        rank,
-        model.network().recomputing(inputs.recompute()),
-        optimizer,
-        config.batches().perTokenLoss(),
-        config.checkMemory(),
-        tokenLoss(),
-        new DropoutStreams(inputs.dropout(config.dropout()), seed, rank.coordinates()));
-  }
-
-  private TokenLoss tokenLoss() {
-    return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
+    return inputs
+        .task()
+        .objective()
+        .step(
+            rank,
+            model.network().recomputing(inputs.recompute()),
+            optimizer,
+            config.checkMemory(),
+            new DropoutStreams(inputs.dropout(config.dropout()), seed, rank.coordinates()));
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -220,7 +354,7 @@ public final class TrainingSession {
     TrainingConfig.Batches batches = config.batches();
     return new TrainerSettings(
         inputs.plan().trainIters(),
-        batches.globalBatchSize() / batches.microBatchSize(),
+        batches.globalBatchSize() / batches.microBatchSize() / rank.sizes().data(),
         batches.globalBatchSize(),
         batches.logInterval(),
         saves.saveInterval(),
@@ -238,7 +372,10 @@ public final class TrainingSession {
     }
     BatchSampler.Shape shape =
         new BatchSampler.Shape(
-            inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
+            inputs.data().training().size(),
+            config.batches().microBatchSize(),
+            rank.coordinates().data().index(),
+            rank.coordinates().data().size());
     return BatchSource.training(
         inputs.data().training(),
         data.rows().reading().groupByLength()
@@ -252,25 +389,33 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Evaluation evaluation(RunInputs inputs, LoadedModel model) {
+  private @Nullable Validation evaluation(
+      RunInputs inputs, LoadedModel model, @Nullable Path folder) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
     }
     TrainingConfig.Batches batches = config.batches();
-    return new Evaluation(
-        rank,
-        model.network(),
+    Supplier<BatchSource> batchSource =
         () ->
             BatchSource.evaluation(
                 inputs.data().validation(),
                 batches.microBatchSize(),
-                0,
-                1,
+                rank.coordinates().data().index(),
+                rank.coordinates().data().size(),
                 batchSettings(inputs),
-                (long) iterations * batches.globalBatchSize()),
-        config.checkMemory(),
-        tokenLoss());
+                (long) iterations * batches.globalBatchSize());
+    return inputs
+        .task()
+        .objective()
+        .validation(rank, model.network(), batchSource, config.checkMemory(), predictions(folder));
+  }
+
+  private @Nullable PredictionLog predictions(@Nullable Path folder) {
+    ParsedArguments arguments = config.arguments();
+    return folder != null && arguments.command().equals("sft") && arguments.flag("save_predictions")
+        ? new PredictionLog(folder)
+        : null;
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */
@@ -280,7 +425,11 @@ public final class TrainingSession {
           config
               .tuner()
               .effective(
-                  SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()),
+                  inputs
+                      .task()
+                      .complete(
+                          SaveSchedule.forced(
+                              config.arguments(), config.checkpoints().perEpoch())),
                   inputs.model(),
                   inputs.tuning())
               .with("train_iters", inputs.plan().trainIters())

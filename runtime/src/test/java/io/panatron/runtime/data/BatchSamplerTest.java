@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -33,7 +34,7 @@ class BatchSamplerTest {
     return Combinators.combine(
             Arbitraries.integers().between(1, 200),
             Arbitraries.integers().between(1, 5),
-            Arbitraries.integers().between(1, 4),
+            Arbitraries.integers().between(1, 16),
             flag,
             flag,
             flag)
@@ -105,6 +106,27 @@ class BatchSamplerTest {
       for (int i = 0; i < single.size(); i++) {
         assertThat(several.get(i)).containsExactlyInAnyOrderElementsOf(single.get(i));
       }
+    }
+  }
+
+  @Property(tries = 100)
+  void theRanksOfAnOrderGroupedByLengthTogetherTakeItsPrefix(
+      @ForAll("cases") Case c, @ForAll long seed) {
+    int[] lengths = new Random(seed).ints(c.samples(), 1, 1000).toArray();
+    BatchSampler whole =
+        BatchSampler.groupedByLength(new BatchSampler.Shape(c.samples(), c.step(), 0, 1), lengths);
+    for (int i = 0; i < c.samples() / c.step(); i++) {
+      List<Integer> step = new ArrayList<>();
+      for (int rank = 0; rank < c.ranks(); rank++) {
+        BatchSampler.Shape shape = new BatchSampler.Shape(c.samples(), c.micro(), rank, c.ranks());
+        for (int sample :
+            BatchSampler.groupedByLength(shape, lengths).microBatch((long) i * c.step())) {
+          step.add(sample);
+        }
+      }
+      assertThat(step)
+          .containsExactlyInAnyOrderElementsOf(
+              Arrays.stream(whole.microBatch((long) i * c.step())).boxed().toList());
     }
   }
 

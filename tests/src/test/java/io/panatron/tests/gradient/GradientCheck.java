@@ -41,6 +41,10 @@ final class GradientCheck implements AutoCloseable {
     return side.backend();
   }
 
+  BackendUnderTest side() {
+    return side;
+  }
+
   MemoryScope scratch() {
     return side.scope();
   }

@@ -26,7 +26,8 @@ final class GradientCoverageTest {
                 LowRankGradientTest.class,
                 NormGradientTest.class,
                 AttentionGradientTest.class,
-                LossGradientTest.class)
+                LossGradientTest.class,
+                PartialVocabularyGradientTest.class)
             .flatMap(type -> Arrays.stream(type.getDeclaredMethods()))
             .filter(method -> method.isAnnotationPresent(GradientOf.class))
             .map(method -> method.getAnnotation(GradientOf.class).value())

@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.within;
 import io.panatron.kernels.Activation;
 import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
+import io.panatron.kernels.Communicator;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
+import io.panatron.kernels.SingleRankCommunicator;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.backends.Backends;
 import io.panatron.runtime.autograd.Dropout;
@@ -16,6 +18,7 @@ import io.panatron.runtime.autograd.Op;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
@@ -29,6 +32,7 @@ import io.panatron.runtime.nn.MlpActivation;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputeModule;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.util.Arrays;
 import java.util.EnumSet;
@@ -36,6 +40,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -137,6 +142,24 @@ class TapeGradientTest {
     }
   }
 
+  /** In a group of one rank everything is exchanged, with itself. */
+  @ParameterizedTest
+  @MethodSource("models")
+  void gradientsThroughExchangesBetweenRanksAreDifferenceQuotients(ModelConfig config) {
+    for (boolean sequence : new boolean[] {false, true}) {
+      try (Session session = new Session(config, sequence)) {
+        session.differentiate(true);
+        for (Parameter parameter : session.store.all()) {
+          session.check(parameter);
+        }
+        assertThat(session.recorded)
+            .contains(sequence ? "GatherTokens" : "CopyToGroup")
+            .contains(sequence ? "ScatterTokens" : "ReduceFromGroup");
+        assertThat(session.leftBuffers).isEqualTo(5);
+      }
+    }
+  }
+
   @Test
   void eachRateReachesItsOwnPlaces() {
     ModelConfig config = models().getFirst();
@@ -171,6 +194,13 @@ class TapeGradientTest {
         recorded.addAll(session.recorded);
       }
     }
+    for (boolean sequence : new boolean[] {false, true}) {
+      try (Session session = new Session(models().getFirst(), sequence)) {
+        session.differentiate(true);
+        recorded.addAll(session.recorded);
+      }
+    }
+    recorded.addAll(SequenceGradientTest.operations());
     Set<String> permitted = new TreeSet<>();
     Arrays.stream(Op.class.getPermittedSubclasses())
         .forEach(op -> permitted.add(op.getSimpleName()));
@@ -225,7 +255,8 @@ class TapeGradientTest {
         null,
         null,
         List.of(),
-        null);
+        null,
+        HeadKind.VOCABULARY);
   }
 
   /** A model with random weights, biases included, and one packed batch. */
@@ -253,9 +284,28 @@ class TapeGradientTest {
       this(config, plan, DropoutPlan.NONE);
     }
 
+    /** In a tensor-parallel group of one. */
+    Session(ModelConfig config, boolean sequence) {
+      this(
+          config,
+          RecomputePlan.NONE,
+          DropoutPlan.NONE,
+          group -> new TensorParallel(group, sequence));
+    }
+
     private Session(ModelConfig config, RecomputePlan plan, DropoutPlan dropout) {
+      this(config, plan, dropout, group -> TensorParallel.NONE);
+    }
+
+    private Session(
+        ModelConfig config,
+        RecomputePlan plan,
+        DropoutPlan dropout,
+        Function<Communicator, TensorParallel> sharing) {
       this.dropout = dropout;
-      store = new ParameterStore(backend, run, ModelBuilder.specs(config), DType.F64, true);
+      TensorParallel parallel = sharing.apply(new SingleRankCommunicator(backend));
+      store =
+          new ParameterStore(backend, run, ModelBuilder.specs(config, parallel), DType.F64, true);
       new WeightInitializer(backend, config, 7).initialize(store, run);
       RandomGenerator random = new SplittableRandom(7);
       for (Parameter parameter : store.all()) {
@@ -266,7 +316,10 @@ class TapeGradientTest {
       }
       model =
           ModelBuilder.build(
-                  config, store, ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64))
+                  config,
+                  store,
+                  ModelBuilder.rotary(backend.device(), run, config, 16, DType.F64),
+                  parallel)
               .recomputing(plan);
       for (int t = 0; t < weights.length; t++) {
         weights[t] = 0.3 + 0.2 * t;

@@ -31,6 +31,7 @@ final class ParityCases {
             SwigluParity.cases(dtype),
             ActivationParity.cases(dtype),
             LinearCrossEntropyParity.cases(dtype),
+            PartialVocabularyParity.cases(dtype),
             OptimizerParity.cases(dtype),
             StoredAdamWParity.cases(dtype))
         .flatMap(List::stream)

@@ -240,7 +240,7 @@ public record AdapterPlan(
                 new ParameterLayout.Part(
                     savedName(part.hfName()), part.firstRow(), part.rows(), part.transposed()))
             .toList();
-    return new ParameterLayout(layout.name(), parts, layout.columns());
+    return new ParameterLayout(layout.name(), parts, layout.columns(), layout.split());
   }
 
   /** PEFT's name of a parameter of the model itself: that of an adapted module has a layer more. */

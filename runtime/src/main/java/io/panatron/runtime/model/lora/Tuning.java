@@ -1,9 +1,10 @@
 package io.panatron.runtime.model.lora;
 
-import io.panatron.kernels.Shape;
+import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
 import io.panatron.runtime.nn.FlatLayout;
+import io.panatron.runtime.nn.TensorParallel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -38,10 +39,14 @@ public record Tuning(Set<String> frozen, @Nullable AdapterPlan adapters) {
 
   /** The parameters of the tuned model, in the order of the weight files, adapters last. */
   public List<FlatLayout.Spec> specs(ModelConfig config) {
+    return specs(config, TensorParallel.NONE);
+  }
+
+  /** As above, of one rank among those that share the model's matrices. */
+  public List<FlatLayout.Spec> specs(ModelConfig config, TensorParallel parallel) {
     List<FlatLayout.Spec> specs = new ArrayList<>();
-    for (ParameterLayout layout : ParameterLayout.of(config)) {
-      Shape shape = Shape.of(layout.shape());
-      specs.add(new FlatLayout.Spec(layout.name(), shape, trains(layout.name())));
+    for (FlatLayout.Spec spec : ModelBuilder.specs(config, parallel)) {
+      specs.add(spec.withTraining(trains(spec.name())));
     }
     if (adapters != null) {
       specs.addAll(adapters.specs());

@@ -1,0 +1,5 @@
+/** Which ranks work together: sizes of the parallel dimensions, rank order, groups. */
+@NullMarked
+package io.panatron.runtime.parallel.topology;
+
+import org.jspecify.annotations.NullMarked;
