@@ -15,8 +15,8 @@ public interface LowRankOperations {
   void lowRankForward(MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h);
 
   /**
-   * {@link Backend#linearForward} with {@code h[block] up[block]^T} added to each block's columns of y,
-   * rounded once. Shapes: as there; y: [tokens, out] C.
+   * {@link Backend#linearForward} with {@code h[block] up[block]^T} added to each block's columns
+   * of y, rounded once. Shapes: as there; y: [tokens, out] C.
    */
   void adaptedLinearForward(
       MemoryScope scratch,
@@ -46,8 +46,9 @@ public interface LowRankOperations {
       Tensor dUp);
 
   /**
-   * {@link Backend#linearBackwardInput} with {@code g down} added, dropped by the mask if one is given:
-   * {@code dx = dy weight + mask(g down)}, rounded once. Shapes: as there; g: [tokens, width] C.
+   * {@link Backend#linearBackwardInput} with {@code g down} added, dropped by the mask if one is
+   * given: {@code dx = dy weight + mask(g down)}, rounded once. Shapes: as there; g: [tokens,
+   * width] C.
    */
   void adaptedLinearBackwardInput(
       MemoryScope scratch,

@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The CPU: checks shapes and hands each operation to the class that holds its kernels. Computes in
- * F32, BF16 and F16 with F32 sums; matrix products are oneDNN's, everything else is vectorised here,
- * all on one pool of worker threads.
+ * F32, BF16 and F16 with F32 sums; matrix products are oneDNN's, everything else is vectorised
+ * here, all on one pool of worker threads.
  */
 public final class CpuBackend implements Backend, CpuLowRankOperations {
   private final OperationShapes shapes =

@@ -29,7 +29,9 @@ interface CpuLowRankOperations extends LowRankOperations {
       LowRank adapter,
       Tensor y) {
     lowRank().shapes().adaptedLinearForward(x, weight, bias, h, adapter, y);
-    lowRank().linear().forward(scratch, x, weight, bias, new CpuLinear.Addition(h, adapter, null), y);
+    lowRank()
+        .linear()
+        .forward(scratch, x, weight, bias, new CpuLinear.Addition(h, adapter, null), y);
   }
 
   @Override
@@ -57,6 +59,8 @@ interface CpuLowRankOperations extends LowRankOperations {
       @Nullable DropoutMask mask,
       Tensor dx) {
     lowRank().shapes().adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
-    lowRank().linear().backwardInput(scratch, dy, weight, new CpuLinear.Addition(g, adapter, mask), dx);
+    lowRank()
+        .linear()
+        .backwardInput(scratch, dy, weight, new CpuLinear.Addition(g, adapter, mask), dx);
   }
 }

@@ -4,6 +4,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.VocabularyPart;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -89,7 +90,16 @@ public record LinearCrossEntropy(
     Tensor dWeight = head.beginGradientIfTrained(tape);
     if (part != null) {
       backend.partialCrossEntropyForwardBackward(
-          scope, x, weight, part, labels, dLosses, kind == TokenLoss.DFT, losses, dx, dWeight);
+          scope,
+          x,
+          weight,
+          part,
+          labels,
+          dLosses,
+          kind == TokenLoss.DFT,
+          losses,
+          trained(dx),
+          trained(dWeight));
     } else {
       switch (kind) {
         case CROSS_ENTROPY ->
@@ -106,6 +116,11 @@ public record LinearCrossEntropy(
       tape.record(new LinearCrossEntropy(x, head, part, labels, losses, null, dx));
     }
     return losses;
+  }
+
+  /** Where ranks share a head, nothing is frozen. */
+  private static Tensor trained(@Nullable Tensor gradient) {
+    return Objects.requireNonNull(gradient, "a head that ranks share is trained");
   }
 
   private static Tensor allocateRows(Tape tape, String label, Tensor x) {
@@ -131,7 +146,15 @@ public record LinearCrossEntropy(
           tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
     } else {
       backend.partialCrossEntropyBackward(
-          tape.scope(), x, head.value(), part, labels, logSumExp, dLosses, gradient, dHead);
+          tape.scope(),
+          x,
+          head.value(),
+          part,
+          labels,
+          logSumExp,
+          dLosses,
+          trained(gradient),
+          trained(dHead));
     }
     head.endGradientIfTrained(tape, dHead);
     tape.release(dLosses);

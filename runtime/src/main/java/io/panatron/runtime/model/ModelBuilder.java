@@ -248,9 +248,7 @@ public final class ModelBuilder {
   /** A projection whose outputs the ranks sum: the bias is added once. */
   private LinearLayer outOfShares(String name, int layer, LoraPlace.Linear place) {
     LinearLayer whole = linear(name, layer, place);
-    return parallel.rank() == 0
-        ? whole
-        : new LinearLayer(whole.weight(), null, whole.lora());
+    return parallel.rank() == 0 ? whole : new LinearLayer(whole.weight(), null, whole.lora());
   }
 
   private LinearLayer linear(String name, int layer, LoraPlace.Linear place) {

@@ -51,8 +51,7 @@ public final class FlatLayout {
    * @param sharing who holds it
    * @param trained false for a frozen one, which has neither gradient nor optimizer state
    */
-  public record Spec(
-      String name, Shape shape, boolean decays, Sharing sharing, boolean trained) {
+  public record Spec(String name, Shape shape, boolean decays, Sharing sharing, boolean trained) {
     /** Of a rank that alone holds it. */
     public Spec(String name, Shape shape, boolean decays) {
       this(name, shape, decays, Sharing.OWN);

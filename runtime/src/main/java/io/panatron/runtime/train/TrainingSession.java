@@ -428,8 +428,7 @@ public final class TrainingSession {
                   inputs
                       .task()
                       .complete(
-                          SaveSchedule.forced(
-                              config.arguments(), config.checkpoints().perEpoch())),
+                          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())),
                   inputs.model(),
                   inputs.tuning())
               .with("train_iters", inputs.plan().trainIters())

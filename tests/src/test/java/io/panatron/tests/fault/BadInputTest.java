@@ -17,11 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class BadInputTest {
   static List<BadInput> table() {
     return Stream.of(
-            BadRows.all(),
-            BadModels.all(),
-            BadParameters.all(),
-            BadTasks.all(),
-            BadAdapters.all())
+            BadRows.all(), BadModels.all(), BadParameters.all(), BadTasks.all(), BadAdapters.all())
         .flatMap(List::stream)
         .toList();
   }

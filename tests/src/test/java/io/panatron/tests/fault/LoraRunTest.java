@@ -61,22 +61,26 @@ class LoraRunTest {
         List.of("async_save", "true", "packing", "true"),
         List.of("torch_dtype", "bfloat16", "use_rslora", "true"),
         List.of(
-          "recompute_granularity",
-          "full",
-          "recompute_method",
-          "uniform",
-          "recompute_num_layers",
-          "1",
-          "hidden_dropout",
-          "0.1",
-          "micro_batch_size",
-          "2"
-        ),
+            "recompute_granularity",
+            "full",
+            "recompute_method",
+            "uniform",
+            "recompute_num_layers",
+            "1",
+            "hidden_dropout",
+            "0.1",
+            "micro_batch_size",
+            "2"),
         List.of("torch_dtype", "float16", "initial_loss_scale", "1024", "async_save", "true"),
         List.of(
-          "modules_to_save", "output_layer", "use_precision_aware_optimizer", "true",
-          "exp_avg_dtype", "bf16", "torch_dtype", "bfloat16"
-        ),
+            "modules_to_save",
+            "output_layer",
+            "use_precision_aware_optimizer",
+            "true",
+            "exp_avg_dtype",
+            "bf16",
+            "torch_dtype",
+            "bfloat16"),
         List.of("recompute_modules", "mlp", "optimizer", "sgd"));
   }
 
