@@ -24,6 +24,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.generate;
   exports io.panatron.runtime.hub;
   exports io.panatron.runtime.model;
+  exports io.panatron.runtime.model.lora;
   exports io.panatron.runtime.nn;
   exports io.panatron.runtime.observe;
   exports io.panatron.runtime.observe.report;

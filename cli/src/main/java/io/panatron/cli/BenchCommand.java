@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -79,6 +80,9 @@ final class BenchCommand implements Callable<Integer> {
       defaultValue = "core_attn",
       description = "core_attn, layernorm, mlp, with selective.")
   List<String> modules = List.of("core_attn");
+
+  @ArgGroup(validate = false)
+  private TunerOptions tuner = new TunerOptions();
 
   @Option(names = "--steps", defaultValue = "6", description = "Timed steps.")
   int steps;
@@ -142,6 +146,7 @@ final class BenchCommand implements Callable<Integer> {
             dtypeOf(dtype),
             dropout(),
             new RecomputeSettings(granularity, method, numLayers, modules),
+            tuner.tuner(),
             new Benchmark.Sharing(distributedOptimizer, overlapReduce),
             warmup,
             steps);
@@ -152,7 +157,7 @@ final class BenchCommand implements Callable<Integer> {
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("peer", "panatron");
       line.put("dtype", dtype);
-      line.put("lora", false);
+      line.put("lora", tuner.isLora());
       line.put("compile", false);
       line.put("device", "cpu");
       if (sizes.world() > 1) {

@@ -40,6 +40,12 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Hugging Face model folder, such as a checkpoint of trainer sft.")
   private @Nullable Path model;
 
+  @Option(
+      names = "--adapters",
+      paramLabel = "FOLDER",
+      description = "Adapter in PEFT's format, such as a checkpoint of trainer sft, for the model.")
+  private @Nullable Path adapter;
+
   @ArgGroup(validate = false)
   private HubOptions hub = new HubOptions();
 
@@ -139,7 +145,7 @@ final class GenerateCommand implements Callable<Integer> {
     Path folder =
         hub.folder(
             Objects.requireNonNull(model), Objects.requireNonNull(spec).commandLine().getErr());
-    try (Answering answering = Answering.open(folder, template.options())) {
+    try (Answering answering = Answering.open(folder, adapter, template.options())) {
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
       return chat ? talk(answering, stops) : answer(answering, stops);
     }

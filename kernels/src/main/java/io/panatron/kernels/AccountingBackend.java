@@ -48,7 +48,43 @@ public final class AccountingBackend implements Backend {
 
   @Override
   public void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {}
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {}
+
+  @Override
+  public void lowRankForward(
+      MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {}
+
+  @Override
+  public void adaptedLinearForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Tensor h,
+      LowRank adapter,
+      Tensor y) {}
+
+  @Override
+  public void lowRankBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor h,
+      Tensor dy,
+      LowRank adapter,
+      double scale,
+      Tensor g,
+      Tensor dDown,
+      Tensor dUp) {}
+
+  @Override
+  public void adaptedLinearBackwardInput(
+      MemoryScope scratch,
+      Tensor dy,
+      Tensor weight,
+      Tensor g,
+      LowRank adapter,
+      @Nullable DropoutMask mask,
+      Tensor dx) {}
 
   @Override
   public void embeddingForward(Tensor ids, Tensor table, Tensor y) {}
@@ -75,7 +111,7 @@ public final class AccountingBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {}
+      @Nullable Tensor dWeight) {}
 
   @Override
   public void addLayerNormForward(
@@ -97,8 +133,8 @@ public final class AccountingBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {}
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {}
 
   @Override
   public void activationForward(Activation activation, Tensor x, Tensor y) {}
@@ -188,8 +224,8 @@ public final class AccountingBackend implements Backend {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {}
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {}
 
   @Override
   public void linearCrossEntropyForwardBackward(
@@ -199,8 +235,8 @@ public final class AccountingBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {}
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {}
 
   @Override
   public void linearDftForwardBackward(
@@ -210,8 +246,8 @@ public final class AccountingBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {}
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {}
 
   @Override
   public void partialEmbeddingForward(Tensor ids, Tensor table, VocabularyPart part, Tensor y) {}

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Determinism</b>: the same inputs give the same bits, whatever the number of threads does in
  * time. <b>Errors</b>: wrong shapes or dtypes throw {@link IllegalArgumentException} naming them.
  */
-public interface Backend extends AutoCloseable {
+public interface Backend extends LowRankOperations, AutoCloseable {
 
   Device device();
 
@@ -79,10 +79,11 @@ public interface Backend extends AutoCloseable {
   /**
    * {@code dWeight += dy^T x}; {@code dBias += column sums of dy}.
    *
-   * <p><b>Shapes</b>: x: [tokens, in] C; dy: [tokens, out] C; dWeight: [out, in] A; dBias: [out] A.
+   * <p><b>Shapes</b>: x: [tokens, in] C; dy: [tokens, out] C; dWeight: [out, in] A, or null where
+   * the weight is not trained, and x is then not read; dBias: [out] A.
    */
   void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias);
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias);
 
   // ---- embedding ------------------------------------------------------------------------------
 
@@ -142,6 +143,7 @@ public interface Backend extends AutoCloseable {
    *
    * @param sum the normalised tensor of the forward pass
    * @param dSum gradient that reaches the sum from elsewhere, or null
+   * @param dWeight null where the weight is not trained
    */
   void addRmsNormBackward(
       MemoryScope scratch,
@@ -151,7 +153,7 @@ public interface Backend extends AutoCloseable {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dWeight);
 
   // ---- residual addition and layer norm -------------------------------------------------------
 
@@ -181,6 +183,7 @@ public interface Backend extends AutoCloseable {
    *
    * @param sum the normalised tensor of the forward pass, whose mean is computed again
    * @param dSum gradient that reaches the sum from elsewhere, or null
+   * @param dWeight null where the weight is not trained, as is {@code dBias}
    */
   void addLayerNormBackward(
       MemoryScope scratch,
@@ -190,8 +193,8 @@ public interface Backend extends AutoCloseable {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias);
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias);
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
 
@@ -219,6 +222,7 @@ public interface Backend extends AutoCloseable {
    * Gradient of {@link #splitHeadsForward}: overwrites {@code dqkv}, accumulates into the weights'.
    *
    * @param qkv the input of the forward pass, or null without a norm: a rotation needs no input
+   * @param dQueryWeight null without a norm, or where the weight is not trained; likewise the other
    */
   void splitHeadsBackward(
       MemoryScope scratch,
@@ -344,7 +348,7 @@ public interface Backend extends AutoCloseable {
 
   /**
    * Gradient of {@link #linearCrossEntropyForward}, computing the logits again. dLosses: [tokens]
-   * A.
+   * A. {@code dx} and {@code dWeight} are null where nobody needs them, which saves a product each.
    */
   void linearCrossEntropyBackward(
       MemoryScope scratch,
@@ -353,12 +357,12 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   /**
    * Forward and backward at once for a {@code dLosses} known beforehand, computing the logits once:
-   * three matrix products in place of four.
+   * three matrix products in place of four. {@code dx} and {@code dWeight} as there.
    */
   void linearCrossEntropyForwardBackward(
       MemoryScope scratch,
@@ -367,8 +371,8 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   /**
    * As {@link #linearCrossEntropyForwardBackward}, with each token's gradient multiplied by the
@@ -383,8 +387,8 @@ public interface Backend extends AutoCloseable {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight);
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight);
 
   // ---- linear + cross-entropy over a vocabulary that ranks share
   // ----------------------------------

@@ -129,6 +129,11 @@ public final class MemoryScope implements AutoCloseable {
     return tensor.buffer().references();
   }
 
+  /** Whether anybody holds the tensor, which this scope allocated. */
+  public boolean isHeld(Tensor tensor) {
+    return live.contains(tensor.buffer());
+  }
+
   /**
    * Returns everything still live to the pool.
    *

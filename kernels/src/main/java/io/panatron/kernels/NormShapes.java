@@ -45,7 +45,7 @@ final class NormShapes {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     DType compute = sum.dtype();
     long tokens = sum.shape().extent(0);
     long hidden = sum.shape().extent(1);
@@ -56,6 +56,8 @@ final class NormShapes {
       matrix(operation, "dSum", dSum, compute, tokens, hidden);
     }
     matrix(operation, "dx", dx, compute, tokens, hidden);
-    vector(operation, "dWeight", dWeight, compute.accumulator(), hidden);
+    if (dWeight != null) {
+      vector(operation, "dWeight", dWeight, compute.accumulator(), hidden);
+    }
   }
 }

@@ -2,10 +2,10 @@ package io.panatron.kernels;
 
 import static io.panatron.kernels.TensorChecks.cube;
 import static io.panatron.kernels.TensorChecks.floating;
+import static io.panatron.kernels.TensorChecks.gradientVector;
 import static io.panatron.kernels.TensorChecks.leading;
 import static io.panatron.kernels.TensorChecks.like;
 import static io.panatron.kernels.TensorChecks.matrix;
-import static io.panatron.kernels.TensorChecks.optionalVector;
 import static io.panatron.kernels.TensorChecks.sameCount;
 import static io.panatron.kernels.TensorChecks.vector;
 
@@ -90,16 +90,25 @@ public final class OperationShapes {
     matrix(operation, "dx", dx, compute, tokens, weight.shape().extent(1));
   }
 
-  public void linearBackwardWeight(Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+  public void linearBackwardWeight(
+      Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     String operation = "linearBackwardWeight";
     DType compute = compute(operation, "x", x, 2);
     DType sums = compute.accumulator();
-    long out = leading(operation, "dWeight", dWeight, 2);
+    leading(operation, "dy", dy, 2);
+    long out = dy.shape().extent(1);
     matrix(operation, "dy", dy, compute, x.shape().extent(0), out);
-    matrix(operation, "dWeight", dWeight, sums, out, x.shape().extent(1));
+    if (dWeight != null) {
+      matrix(operation, "dWeight", dWeight, sums, out, x.shape().extent(1));
+    }
     if (dBias != null) {
       vector(operation, "dBias", dBias, sums, out);
     }
+  }
+
+  /** What is checked of a linear layer with a low-rank addition. */
+  public LowRankShapes lowRank() {
+    return new LowRankShapes(this);
   }
 
   // ---- embedding ------------------------------------------------------------------------------
@@ -165,7 +174,7 @@ public final class OperationShapes {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     compute("addRmsNormBackward", "sum", sum, 2);
     NormShapes.backward("addRmsNormBackward", sum, weight, rstd, dy, dSum, dx, dWeight);
   }
@@ -192,12 +201,14 @@ public final class OperationShapes {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     String operation = "addLayerNormBackward";
     compute(operation, "sum", sum, 2);
     NormShapes.backward(operation, sum, weight, rstd, dy, dSum, dx, dWeight);
-    vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
+    if (dBias != null) {
+      vector(operation, "dBias", dBias, sum.dtype().accumulator(), sum.shape().extent(1));
+    }
   }
 
   // ---- query/key/value split, head norm, rotary embedding ---------------------------------------
@@ -239,9 +250,9 @@ public final class OperationShapes {
     SplitHeadsShapes.check(
         operation, "d", fused, geometry, positions, rotary, norm, dq, dk, dv, rstd);
     matrix(operation, "dqkv", dqkv, compute, fused.shape().extent(0), geometry.fusedColumns());
-    optionalVector(
+    gradientVector(
         operation, "dQueryWeight", dQueryWeight, norm, compute.accumulator(), geometry.headDim());
-    optionalVector(
+    gradientVector(
         operation, "dKeyWeight", dKeyWeight, norm, compute.accumulator(), geometry.headDim());
   }
 
@@ -383,8 +394,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     String operation = "linearCrossEntropyBackward";
     DType sums = crossEntropy(operation, x, weight, labels);
     vector(operation, "logSumExp", logSumExp, sums, x.shape().extent(0));
@@ -398,8 +409,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     crossEntropyAtOnce(
         "linearCrossEntropyForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
   }
@@ -412,8 +423,8 @@ public final class OperationShapes {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     DType sums = crossEntropy(operation, x, weight, labels);
     vector(operation, "dLosses", dLosses, sums, x.shape().extent(0));
     vector(operation, "losses", losses, sums, x.shape().extent(0));
@@ -429,10 +440,14 @@ public final class OperationShapes {
   }
 
   private static void crossEntropyGradients(
-      String operation, Tensor x, Tensor weight, Tensor dx, Tensor dWeight) {
-    like(operation, "dx", dx, x);
-    DType sums = x.dtype().accumulator();
-    matrix(operation, "dWeight", dWeight, sums, weight.shape().extent(0), x.shape().extent(1));
+      String operation, Tensor x, Tensor weight, @Nullable Tensor dx, @Nullable Tensor dWeight) {
+    if (dx != null) {
+      like(operation, "dx", dx, x);
+    }
+    if (dWeight != null) {
+      DType sums = x.dtype().accumulator();
+      matrix(operation, "dWeight", dWeight, sums, weight.shape().extent(0), x.shape().extent(1));
+    }
   }
 
   // ---- optimizer --------------------------------------------------------------------------------
@@ -443,46 +458,17 @@ public final class OperationShapes {
       Tensor firstMoment,
       Tensor secondMoment,
       @Nullable Tensor model) {
-    optimizer("adamW", parameter, gradient, model);
-    state("adamW", "firstMoment", firstMoment, parameter);
-    state("adamW", "secondMoment", secondMoment, parameter);
+    OptimizerShapes.optimizer("adamW", parameter, gradient, model);
+    OptimizerShapes.state("adamW", "firstMoment", firstMoment, parameter);
+    OptimizerShapes.state("adamW", "secondMoment", secondMoment, parameter);
   }
 
   public void sgd(Tensor parameter, Tensor gradient, Tensor momentum, @Nullable Tensor model) {
-    optimizer("sgd", parameter, gradient, model);
-    state("sgd", "momentum", momentum, parameter);
+    OptimizerShapes.optimizer("sgd", parameter, gradient, model);
+    OptimizerShapes.state("sgd", "momentum", momentum, parameter);
   }
 
-  private static void optimizer(
-      String operation, Tensor parameter, Tensor gradient, @Nullable Tensor model) {
-    floating(operation, "parameter", parameter);
-    if (parameter.dtype() != parameter.dtype().accumulator()) {
-      throw new IllegalArgumentException(
-          operation + ": parameter is " + parameter + " and must be F32 or F64");
-    }
-    state(operation, "gradient", gradient, parameter);
-    if (model != null) {
-      floating(operation, "model", model);
-      sameCount(operation, "model", model, "parameter", parameter);
-    }
-  }
-
-  private static void state(String operation, String name, Tensor tensor, Tensor parameter) {
-    if (tensor.dtype() != parameter.dtype()) {
-      throw new IllegalArgumentException(
-          operation
-              + ": "
-              + name
-              + " is "
-              + tensor
-              + ", parameter is "
-              + parameter
-              + "; their dtypes must agree");
-    }
-    sameCount(operation, name, tensor, "parameter", parameter);
-  }
-
-  private DType compute(String operation, String name, Tensor tensor, int rank) {
+  DType compute(String operation, String name, Tensor tensor, int rank) {
     if (!computeDTypes.contains(tensor.dtype())) {
       throw new IllegalArgumentException(
           operation

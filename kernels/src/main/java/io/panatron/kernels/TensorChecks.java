@@ -75,6 +75,19 @@ final class TensorChecks {
     }
   }
 
+  /** The gradient of a head norm's weight, which may be missing although there is a norm. */
+  static void gradientVector(
+      String operation,
+      String name,
+      @Nullable Tensor tensor,
+      @Nullable HeadNorm norm,
+      DType dtype,
+      long extent) {
+    if (tensor != null) {
+      optionalVector(operation, name, tensor, norm, dtype, extent);
+    }
+  }
+
   static void matrix(
       String operation, String name, Tensor tensor, DType dtype, long rows, long columns) {
     Shape shape = tensor.shape();

@@ -23,12 +23,11 @@ import java.util.EnumSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The CPU: checks shapes and hands each operation to the class that holds its kernels.
- *
- * <p>Computes in F32, BF16 and F16 with F32 sums. Matrix products are oneDNN's, everything else is
- * vectorised here; all of it runs on one pool of worker threads.
+ * The CPU: checks shapes and hands each operation to the class that holds its kernels. Computes in
+ * F32, BF16 and F16 with F32 sums; matrix products are oneDNN's, everything else is vectorised
+ * here, all on one pool of worker threads.
  */
-public final class CpuBackend implements Backend {
+public final class CpuBackend implements Backend, CpuLowRankOperations {
   private final OperationShapes shapes =
       new OperationShapes(EnumSet.of(DType.F32, DType.BF16, DType.F16));
   private final CpuWorkers workers;
@@ -38,6 +37,7 @@ public final class CpuBackend implements Backend {
   private final CpuReduction reduction;
   private final CpuDropout dropout;
   private final CpuLinear linear;
+  private final CpuLowRank lowRank;
   private final CpuEmbedding embedding;
   private final CpuRmsNorm rmsNorm;
   private final CpuLayerNorm layerNorm;
@@ -69,6 +69,7 @@ public final class CpuBackend implements Backend {
     reduction = new CpuReduction(workers.pool());
     dropout = new CpuDropout(workers.pool());
     linear = new CpuLinear(workers);
+    lowRank = new CpuLowRank(workers, linear, shapes.lowRank());
     embedding = new CpuEmbedding(workers.pool());
     rmsNorm = new CpuRmsNorm(workers.pool());
     layerNorm = new CpuLayerNorm(workers.pool());
@@ -155,9 +156,14 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     shapes.linearBackwardWeight(x, dy, dWeight, dBias);
     linear.backwardWeight(scratch, x, dy, dWeight, dBias);
+  }
+
+  @Override
+  public CpuLowRank lowRank() {
+    return lowRank;
   }
 
   @Override
@@ -207,7 +213,7 @@ public final class CpuBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     shapes.addRmsNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight);
     rmsNorm.addRmsNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight);
   }
@@ -235,8 +241,8 @@ public final class CpuBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     shapes.addLayerNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
     layerNorm.addLayerNormBackward(scratch, sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
   }
@@ -368,8 +374,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
     crossEntropy.backward(scratch, x, weight, labels, logSumExp, dLosses, dx, dWeight);
   }
@@ -382,8 +388,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.forwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);
   }
@@ -396,8 +402,8 @@ public final class CpuBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     crossEntropy.dftForwardBackward(scratch, x, weight, labels, dLosses, losses, dx, dWeight);

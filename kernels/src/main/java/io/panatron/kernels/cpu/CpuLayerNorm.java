@@ -99,8 +99,8 @@ final class CpuLayerNorm {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     DType dtype = sum.dtype();
     int hidden = sum.shape().columns();
     long rowBytes = (long) hidden * sum.dtype().bytes();
@@ -144,8 +144,12 @@ final class CpuLayerNorm {
           write(DType.F32, biasSums, partialSums, 8L * hidden * piece + 4L * hidden, hidden);
         });
     int count = rows.count();
-    CpuRmsNorm.addPartialSums(buffers, partialSums, 0, 2 * hidden, count, dWeight);
-    CpuRmsNorm.addPartialSums(buffers, partialSums, hidden, 2 * hidden, count, dBias);
+    if (dWeight != null) {
+      CpuRmsNorm.addPartialSums(buffers, partialSums, 0, 2 * hidden, count, dWeight);
+    }
+    if (dBias != null) {
+      CpuRmsNorm.addPartialSums(buffers, partialSums, hidden, 2 * hidden, count, dBias);
+    }
     scratch.release(partial);
   }
 

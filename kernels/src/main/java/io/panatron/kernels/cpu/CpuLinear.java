@@ -1,6 +1,8 @@
 package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.DType;
+import io.panatron.kernels.DropoutMask;
+import io.panatron.kernels.LowRank;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.host.HostMemory;
@@ -39,14 +41,39 @@ final class CpuLinear {
     if (fewRows.takes(x)) {
       fewRows.forward(scope, x, weight, bias, y);
     } else {
-      product(scope, x, weight, true, bias, y);
+      forward(scope, x, weight, bias, null, y);
     }
+  }
+
+  /** See {@link io.panatron.kernels.Backend#adaptedLinearForward}. */
+  void forward(
+      MemoryScope scope,
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      @Nullable Addition addition,
+      Tensor y) {
+    product(scope, x, weight, true, bias, addition, y);
   }
 
   /** See {@link io.panatron.kernels.Backend#linearBackwardInput}. */
   void backwardInput(MemoryScope scope, Tensor dy, Tensor weight, Tensor dx) {
-    product(scope, dy, weight, false, null, dx);
+    backwardInput(scope, dy, weight, null, dx);
   }
+
+  /** See {@link io.panatron.kernels.Backend#adaptedLinearBackwardInput}. */
+  void backwardInput(
+      MemoryScope scope, Tensor dy, Tensor weight, @Nullable Addition addition, Tensor dx) {
+    product(scope, dy, weight, false, null, addition, dx);
+  }
+
+  /**
+   * What a low-rank adapter adds to each tile of a result while it is in the cache.
+   *
+   * @param narrow h for y, g for dx: [rows, width]
+   * @param mask of what is added to dx; null for y
+   */
+  record Addition(Tensor narrow, LowRank adapter, @Nullable DropoutMask mask) {}
 
   /** {@code c = a weight + bias}, or {@code a weight^T + bias}; a: [m, k], c: [m, n]. */
   private void product(
@@ -55,6 +82,7 @@ final class CpuLinear {
       Tensor weight,
       boolean transposed,
       @Nullable Tensor bias,
+      @Nullable Addition addition,
       Tensor c) {
     int n = c.shape().columns();
     int k = a.shape().columns();
@@ -65,9 +93,14 @@ final class CpuLinear {
     long partB = plan.share(MatmulOperand.scratchElements(weight, engine));
     long partBias = plan.share(bias == null ? 0 : n);
     long partTile = plan.own(rounds ? (long) grid.tileRows() * grid.tileColumns() : 0);
+    LowRankTiles.Parts partAddition = LowRankTiles.plan(plan, addition, transposed, grid, engine);
     try (CpuScratch scratch = plan.take(scope, workers.threads())) {
       MatmulOperand left = MatmulOperand.of(a, workers, scratch, partA);
       MatmulOperand right = MatmulOperand.of(weight, workers, scratch, partB);
+      LowRankTiles tiles =
+          addition == null
+              ? null
+              : new LowRankTiles(workers, scratch, partAddition, addition, transposed, grid);
       MemorySegment result = HostMemory.of(c);
       MemorySegment memory = scratch.segment();
       if (bias != null) {
@@ -97,6 +130,9 @@ final class CpuLinear {
                 false,
                 tile.address() + position * Float.BYTES,
                 stride);
+            if (tiles != null) {
+              tiles.add(worker, piece, tile, position, stride);
+            }
             for (int r = 0; r < rows; r++) {
               long row = position + r * stride;
               if (bias != null) {
@@ -113,7 +149,16 @@ final class CpuLinear {
 
   /** See {@link io.panatron.kernels.Backend#linearBackwardWeight}. */
   void backwardWeight(
-      MemoryScope scope, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+      MemoryScope scope, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
+    if (dWeight != null) {
+      backwardWeight(scope, x, dy, dWeight);
+    }
+    if (dBias != null) {
+      backwardBias(scope, dy, dBias);
+    }
+  }
+
+  private void backwardWeight(MemoryScope scope, Tensor x, Tensor dy, Tensor dWeight) {
     int tokens = x.shape().rows();
     int in = x.shape().columns();
     int out = dy.shape().columns();
@@ -145,9 +190,6 @@ final class CpuLinear {
                   in);
             }
           });
-    }
-    if (dBias != null) {
-      backwardBias(scope, dy, dBias);
     }
   }
 

@@ -41,8 +41,8 @@ final class CpuLinearCrossEntropy {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     run(scope, x, weight, labels, new Outputs(null, logSumExp, true, dLosses, dx, dWeight, false));
   }
 
@@ -54,8 +54,8 @@ final class CpuLinearCrossEntropy {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight, false));
   }
 
@@ -67,8 +67,8 @@ final class CpuLinearCrossEntropy {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     run(scope, x, weight, labels, new Outputs(losses, null, false, dLosses, dx, dWeight, true));
   }
 
@@ -160,7 +160,7 @@ final class CpuLinearCrossEntropy {
    *
    * @param losses written if given
    * @param logSumExp written, or read if {@code normalised}; without it, kept nowhere
-   * @param dLosses if given, so are {@code dx} and {@code dWeight}, and gradients are computed
+   * @param dLosses if given, gradients are computed: {@code dx} and {@code dWeight}, where given
    * @param dft whether a token's gradient is multiplied by the probability of its label
    */
   record Outputs(

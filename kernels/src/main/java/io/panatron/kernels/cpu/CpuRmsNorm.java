@@ -83,7 +83,7 @@ final class CpuRmsNorm {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     DType dtype = sum.dtype();
     int hidden = sum.shape().columns();
     long rowBytes = (long) hidden * sum.dtype().bytes();
@@ -119,7 +119,9 @@ final class CpuRmsNorm {
           }
           write(DType.F32, sums, partialSums, 4L * hidden * piece, hidden);
         });
-    addPartialSums(buffers, partialSums, 0, hidden, rows.count(), dWeight);
+    if (dWeight != null) {
+      addPartialSums(buffers, partialSums, 0, hidden, rows.count(), dWeight);
+    }
     scratch.release(partial);
   }
 

@@ -97,9 +97,11 @@ final class CpuSplitHeads {
           }
           rows.writeSums(worker, partialSums, 8L * dim * piece);
         });
-    if (dQueryWeight != null && dKeyWeight != null) {
-      int count = tokens.count();
+    int count = tokens.count();
+    if (dQueryWeight != null) {
       CpuRmsNorm.addPartialSums(buffers, partialSums, 0, 2 * dim, count, dQueryWeight);
+    }
+    if (dKeyWeight != null) {
       CpuRmsNorm.addPartialSums(buffers, partialSums, dim, 2 * dim, count, dKeyWeight);
     }
     scratch.release(partial);

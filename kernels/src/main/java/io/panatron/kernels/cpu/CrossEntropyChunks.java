@@ -173,7 +173,7 @@ final class CrossEntropyChunks {
         });
     Tensor dx = outputs.dx();
     Tensor dWeight = outputs.dWeight();
-    if (dx == null || dWeight == null) {
+    if (dx == null && dWeight == null) {
       return;
     }
     // Backwards, since the last panel is still loaded.
@@ -181,7 +181,10 @@ final class CrossEntropyChunks {
       load(panel);
       int base = panel * panelTiles;
       int end = panelEnd(panel);
-      workers.run(end - base, (worker, piece) -> weightGradientTile(worker, base + piece, dWeight));
+      workers.run(end - base, (worker, piece) -> gradientTile(worker, base + piece, dWeight));
+      if (dx == null) {
+        continue;
+      }
       boolean accumulate = panel < panels - 1;
       int across = TileSizes.count(hidden, INPUT_COLUMNS);
       workers.run(
@@ -189,7 +192,9 @@ final class CrossEntropyChunks {
           (worker, piece) ->
               inputGradientTile(worker, piece / across, piece % across, base, end, accumulate));
     }
-    scatter(dx);
+    if (dx != null) {
+      scatter(dx);
+    }
   }
 
   private int panelEnd(int panel) {
@@ -342,9 +347,10 @@ final class CrossEntropyChunks {
   }
 
   /**
-   * Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight.
+   * Turns the tile into {@code (softmax - onehot) dLoss} and adds its product with x to dWeight,
+   * where that is given.
    */
-  private void weightGradientTile(int worker, int tile, Tensor dWeight) {
+  private void gradientTile(int worker, int tile, @Nullable Tensor dWeight) {
     int width = tileWidth(tile);
     long start = tileLogits(tile);
     for (int r = 0; r < tokens; r++) {
@@ -358,7 +364,7 @@ final class CrossEntropyChunks {
         TileRows.set(memory, row + column, probability - dLoss);
       }
     }
-    for (int token = 0; token < tokens; token += CpuLinear.TOKEN_STEP) {
+    for (int token = 0; dWeight != null && token < tokens; token += CpuLinear.TOKEN_STEP) {
       engine.multiply(
           worker,
           DType.F32,

@@ -8,6 +8,7 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.Device;
 import io.panatron.kernels.DropoutMask;
 import io.panatron.kernels.HeadGeometry;
+import io.panatron.kernels.LowRank;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.OperationShapes;
 import io.panatron.kernels.RotaryTable;
@@ -105,9 +106,57 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void linearBackwardWeight(
-      MemoryScope scratch, Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+      MemoryScope scratch, Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     shapes.linearBackwardWeight(x, dy, dWeight, dBias);
     ReferenceLinear.backwardWeight(x, dy, dWeight, dBias);
+  }
+
+  @Override
+  public void lowRankForward(
+      MemoryScope scratch, Tensor x, LowRank adapter, double scale, Tensor h) {
+    shapes.lowRank().lowRankForward(x, adapter, h);
+    ReferenceLowRank.lowRankForward(x, adapter, scale, h);
+  }
+
+  @Override
+  public void adaptedLinearForward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Tensor h,
+      LowRank adapter,
+      Tensor y) {
+    shapes.lowRank().adaptedLinearForward(x, weight, bias, h, adapter, y);
+    ReferenceLowRank.forward(x, weight, bias, h, adapter, y);
+  }
+
+  @Override
+  public void lowRankBackward(
+      MemoryScope scratch,
+      Tensor x,
+      Tensor h,
+      Tensor dy,
+      LowRank adapter,
+      double scale,
+      Tensor g,
+      Tensor dDown,
+      Tensor dUp) {
+    shapes.lowRank().lowRankBackward(x, h, dy, adapter, g, dDown, dUp);
+    ReferenceLowRank.lowRankBackward(x, h, dy, adapter, scale, g, dDown, dUp);
+  }
+
+  @Override
+  public void adaptedLinearBackwardInput(
+      MemoryScope scratch,
+      Tensor dy,
+      Tensor weight,
+      Tensor g,
+      LowRank adapter,
+      @Nullable DropoutMask mask,
+      Tensor dx) {
+    shapes.lowRank().adaptedLinearBackwardInput(dy, weight, g, adapter, dx);
+    ReferenceLowRank.backwardInput(dy, weight, g, adapter, mask, dx);
   }
 
   @Override
@@ -157,7 +206,7 @@ public final class ReferenceBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     shapes.addRmsNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight);
     ReferenceRmsNorm.backward(sum, weight, rstd, dy, dSum, dx, dWeight);
   }
@@ -185,8 +234,8 @@ public final class ReferenceBackend implements Backend {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     shapes.addLayerNormBackward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
     ReferenceLayerNorm.backward(sum, weight, rstd, dy, dSum, dx, dWeight, dBias);
   }
@@ -305,8 +354,8 @@ public final class ReferenceBackend implements Backend {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyBackward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
     ReferenceLinearCrossEntropy.backward(x, weight, labels, logSumExp, dLosses, dx, dWeight);
   }
@@ -319,8 +368,8 @@ public final class ReferenceBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.linearCrossEntropyForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
     ReferenceLinearCrossEntropy.forwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);
   }
@@ -333,8 +382,8 @@ public final class ReferenceBackend implements Backend {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     shapes.crossEntropyAtOnce(
         "linearDftForwardBackward", x, weight, labels, dLosses, losses, dx, dWeight);
     ReferenceLinearCrossEntropy.dftForwardBackward(x, weight, labels, dLosses, losses, dx, dWeight);

@@ -56,8 +56,8 @@ final class ReferenceLayerNorm {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight,
-      Tensor dBias) {
+      @Nullable Tensor dWeight,
+      @Nullable Tensor dBias) {
     int hidden = sum.shape().columns();
     double[] s = ReferenceArray.read(sum);
     double[] w = ReferenceArray.read(weight);
@@ -87,8 +87,12 @@ final class ReferenceLayerNorm {
       ReferenceArray.addScaled(1, ReferenceArray.read(dSum), 0, dxs, 0, dxs.length);
     }
     ReferenceArray.write(dxs, dx);
-    ReferenceArray.accumulate(dw, dWeight);
-    ReferenceArray.accumulate(db, dBias);
+    if (dWeight != null) {
+      ReferenceArray.accumulate(dw, dWeight);
+    }
+    if (dBias != null) {
+      ReferenceArray.accumulate(db, dBias);
+    }
   }
 
   private static void center(double[] x, int start, int count) {

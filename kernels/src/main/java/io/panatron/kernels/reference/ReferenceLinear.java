@@ -44,11 +44,12 @@ final class ReferenceLinear {
     ReferenceArray.write(dxs, dx);
   }
 
-  static void backwardWeight(Tensor x, Tensor dy, Tensor dWeight, @Nullable Tensor dBias) {
+  static void backwardWeight(
+      Tensor x, Tensor dy, @Nullable Tensor dWeight, @Nullable Tensor dBias) {
     int tokens = x.shape().rows();
     int in = x.shape().columns();
     int out = dy.shape().columns();
-    double[] xs = ReferenceArray.read(x);
+    double[] xs = dWeight == null ? new double[tokens * in] : ReferenceArray.read(x);
     double[] dys = ReferenceArray.read(dy);
     double[] dw = new double[out * in];
     double[] db = new double[out];
@@ -58,7 +59,9 @@ final class ReferenceLinear {
         db[o] += dys[t * out + o];
       }
     }
-    ReferenceArray.accumulate(dw, dWeight);
+    if (dWeight != null) {
+      ReferenceArray.accumulate(dw, dWeight);
+    }
     if (dBias != null) {
       ReferenceArray.accumulate(db, dBias);
     }

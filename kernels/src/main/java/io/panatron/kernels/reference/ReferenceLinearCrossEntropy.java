@@ -1,6 +1,7 @@
 package io.panatron.kernels.reference;
 
 import io.panatron.kernels.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code losses[t] = logSumExp[t] - z[t, labels[t]]} with {@code z = x weight^T}; {@code dz[t, v] =
@@ -56,8 +57,8 @@ final class ReferenceLinearCrossEntropy {
       Tensor labels,
       Tensor logSumExp,
       Tensor dLosses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     var head = new ReferenceLinearCrossEntropy(x, weight, labels);
     head.gradients(ReferenceArray.read(logSumExp), ReferenceArray.read(dLosses), dx, dWeight);
   }
@@ -68,8 +69,8 @@ final class ReferenceLinearCrossEntropy {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     var head = new ReferenceLinearCrossEntropy(x, weight, labels);
     double[] logs = new double[head.tokens];
     ReferenceArray.write(head.losses(logs), losses);
@@ -83,8 +84,8 @@ final class ReferenceLinearCrossEntropy {
       Tensor labels,
       Tensor dLosses,
       Tensor losses,
-      Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dx,
+      @Nullable Tensor dWeight) {
     var head = new ReferenceLinearCrossEntropy(x, weight, labels);
     double[] logs = new double[head.tokens];
     double[] values = head.losses(logs);
@@ -114,7 +115,8 @@ final class ReferenceLinearCrossEntropy {
     return result;
   }
 
-  private void gradients(double[] logSumExp, double[] upstream, Tensor dx, Tensor dWeight) {
+  private void gradients(
+      double[] logSumExp, double[] upstream, @Nullable Tensor dx, @Nullable Tensor dWeight) {
     double[] dxs = new double[tokens * hidden];
     double[] dw = new double[vocab * hidden];
     for (int t = 0; t < tokens; t++) {
@@ -129,8 +131,12 @@ final class ReferenceLinearCrossEntropy {
         ReferenceArray.addScaled(dz, x, t * hidden, dw, v * hidden, hidden);
       }
     }
-    ReferenceArray.write(dxs, dx);
-    ReferenceArray.accumulate(dw, dWeight);
+    if (dx != null) {
+      ReferenceArray.write(dxs, dx);
+    }
+    if (dWeight != null) {
+      ReferenceArray.accumulate(dw, dWeight);
+    }
   }
 
   /** Fills the row of logits of token {@code t}; returns the largest. */

@@ -50,7 +50,7 @@ final class ReferenceRmsNorm {
       Tensor dy,
       @Nullable Tensor dSum,
       Tensor dx,
-      Tensor dWeight) {
+      @Nullable Tensor dWeight) {
     int tokens = sum.shape().rows();
     int hidden = sum.shape().columns();
     double[] s = ReferenceArray.read(sum);
@@ -66,7 +66,9 @@ final class ReferenceRmsNorm {
       ReferenceArray.addScaled(1, ReferenceArray.read(dSum), 0, dxs, 0, dxs.length);
     }
     ReferenceArray.write(dxs, dx);
-    ReferenceArray.accumulate(dw, dWeight);
+    if (dWeight != null) {
+      ReferenceArray.accumulate(dw, dWeight);
+    }
   }
 
   /** Norms {@code count} elements of {@code x} into the same places of {@code y}; returns rstd. */

@@ -94,13 +94,17 @@ final class ReferenceSplitHeads {
     split.putColumns(dQueries, dFused, 0, queryColumns);
     split.putColumns(dKeys, dFused, queryColumns, keyColumns);
     split.putColumns(ReferenceArray.read(dv), dFused, queryColumns + keyColumns, keyColumns);
-    if (norm != null && qkv != null && rstd != null && dQueryWeight != null && dKeyWeight != null) {
+    if (norm != null && qkv != null && rstd != null) {
       double[] dqw = new double[geometry.headDim()];
       double[] dkw = new double[geometry.headDim()];
       double[] fused = ReferenceArray.read(qkv);
       split.normHeadsBackward(fused, norm, ReferenceArray.read(rstd), dFused, dqw, dkw);
-      ReferenceArray.accumulate(dqw, dQueryWeight);
-      ReferenceArray.accumulate(dkw, dKeyWeight);
+      if (dQueryWeight != null) {
+        ReferenceArray.accumulate(dqw, dQueryWeight);
+      }
+      if (dKeyWeight != null) {
+        ReferenceArray.accumulate(dkw, dKeyWeight);
+      }
     }
     ReferenceArray.write(dFused, dqkv);
   }

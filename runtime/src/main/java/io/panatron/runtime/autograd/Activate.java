@@ -15,7 +15,7 @@ public record Activate(Activation activation, Tensor x, Tensor y) implements Op 
   public static Tensor forward(Tape tape, Activation activation, Tensor x) {
     Tensor y = tape.allocate("activation", x.dtype(), x.shape().rows(), x.shape().columns());
     tape.backend().activationForward(activation, x, y);
-    if (tape.isRecording()) {
+    if (tape.records(!tape.isConstant(x), y)) {
       tape.record(new Activate(activation, x, y));
     } else {
       tape.release(x);

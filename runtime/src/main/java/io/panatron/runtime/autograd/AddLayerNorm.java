@@ -38,7 +38,8 @@ public record AddLayerNorm(
     tape.backend()
         .addLayerNormForward(
             x, delta, weight.value(), bias.value(), epsilon, delta == null ? null : sum, y, rstd);
-    if (tape.isRecording()) {
+    boolean constant = AddRmsNorm.isConstant(tape, x, delta, sum);
+    if (tape.records(weight.isTrained() || bias.isTrained() || !constant, y)) {
       tape.record(new AddLayerNorm(x, delta, weight, bias, tape.retain(sum), rstd, y));
     } else {
       tape.release(rstd);
@@ -55,6 +56,9 @@ public record AddLayerNorm(
   /** As {@link AddRmsNorm#discardNormalised}. */
   public static void discardNormalised(
       Tape tape, AddRmsNorm.Result result, Parameter weight, Parameter bias, double epsilon) {
+    if (tape.isConstant(result.y())) {
+      return;
+    }
     DiscardOutputs.forward(
         tape,
         List.of(result.y()),
@@ -85,13 +89,13 @@ public record AddLayerNorm(
       dx =
           tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
     }
-    Tensor dWeight = weight.beginGradient(tape);
-    Tensor dBias = bias.beginGradient(tape);
+    Tensor dWeight = weight.beginGradientIfTrained(tape);
+    Tensor dBias = bias.beginGradientIfTrained(tape);
     tape.backend()
         .addLayerNormBackward(
             tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, dWeight, dBias);
-    weight.endGradient(tape, dWeight);
-    bias.endGradient(tape, dBias);
+    weight.endGradientIfTrained(tape, dWeight);
+    bias.endGradientIfTrained(tape, dBias);
     tape.release(dy);
     if (dSum != null) {
       tape.release(dSum);

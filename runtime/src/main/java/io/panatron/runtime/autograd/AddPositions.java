@@ -19,7 +19,7 @@ public record AddPositions(Tensor x, Tensor positions, Parameter table, Tensor y
     tape.backend().embeddingForward(positions, table.value(), rows);
     tape.backend().add(rows, y);
     tape.release(rows);
-    if (tape.isRecording()) {
+    if (tape.records(table.isTrained() || !tape.isConstant(x), y)) {
       tape.record(new AddPositions(x, positions, table, y));
     }
     return y;

@@ -32,7 +32,8 @@ public record AddRmsNorm(
     Tensor sum = delta == null ? x : sumOf(tape, delta);
     tape.backend()
         .addRmsNormForward(x, delta, weight.value(), epsilon, delta == null ? null : sum, y, rstd);
-    if (tape.isRecording()) {
+    boolean constant = isConstant(tape, x, delta, sum);
+    if (tape.records(weight.isTrained() || !constant, y)) {
       tape.record(new AddRmsNorm(x, delta, weight, tape.retain(sum), rstd, y));
     } else {
       tape.release(rstd);
@@ -44,6 +45,15 @@ public record AddRmsNorm(
       }
     }
     return new Result(sum, y, rstd);
+  }
+
+  /** Whether the sum is constant, which is noted. */
+  static boolean isConstant(Tape tape, Tensor x, @Nullable Tensor delta, Tensor sum) {
+    boolean constant = tape.isConstant(x) && (delta == null || tape.isConstant(delta));
+    if (constant) {
+      tape.markConstant(sum);
+    }
+    return constant;
   }
 
   /**
@@ -61,6 +71,9 @@ public record AddRmsNorm(
    * operation that {@code y} was for has taken place.
    */
   public static void discardNormalised(Tape tape, Result result, Parameter weight, double epsilon) {
+    if (tape.isConstant(result.y())) {
+      return;
+    }
     DiscardOutputs.forward(
         tape,
         List.of(result.y()),
@@ -84,10 +97,10 @@ public record AddRmsNorm(
       dx =
           tape.allocate(weight.name() + " dx", dy.dtype(), dy.shape().rows(), dy.shape().columns());
     }
-    Tensor dWeight = weight.beginGradient(tape);
+    Tensor dWeight = weight.beginGradientIfTrained(tape);
     tape.backend()
         .addRmsNormBackward(tape.scope(), sum, weight.value(), rstd, dy, dSum, dx, dWeight);
-    weight.endGradient(tape, dWeight);
+    weight.endGradientIfTrained(tape, dWeight);
     tape.release(dy);
     if (dSum != null) {
       tape.release(dSum);

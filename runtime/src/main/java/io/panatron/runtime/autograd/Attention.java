@@ -49,7 +49,9 @@ public record Attention(
             mask,
             out.reshape(q.shape().toArray()),
             logSumExp);
-    if (tape.isRecording()) {
+    boolean constant =
+        tape.isConstant(q) && tape.isConstant(heads.k()) && tape.isConstant(heads.v());
+    if (tape.records(!constant, out)) {
       tape.record(
           new Attention(q, heads.k(), heads.v(), layout, scale, mask, tape.retain(out), logSumExp));
     } else {

@@ -28,11 +28,15 @@ public record DiscardOutputs(List<Tensor> outputs, Producer producer) implements
 
   /**
    * Discards {@code outputs}, whose last use in the forward pass has taken place; does nothing on a
-   * tape that does not record, where that use has released them.
+   * tape that does not record, or where that use has released them because it needs no inputs for
+   * backward.
    */
   static void forward(Tape tape, List<Tensor> outputs, Producer producer) {
     if (tape.isRecording()) {
       tape.computeDeferred();
+      if (!outputs.stream().allMatch(output -> output.buffer().owner().isHeld(output))) {
+        return;
+      }
       outputs.forEach(output -> output.buffer().owner().evict(output));
       tape.record(new DiscardOutputs(outputs, producer));
     }

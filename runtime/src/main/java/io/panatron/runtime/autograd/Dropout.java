@@ -25,7 +25,7 @@ public record Dropout(Tensor x, DropoutMask mask, Tensor y) implements Op {
             ? new Tensor(x.buffer(), x.offset(), x.shape(), x.dtype())
             : tape.scope().allocate("dropout", x.dtype(), x.shape());
     tape.backend().dropout(x, mask, y);
-    if (tape.isRecording()) {
+    if (tape.records(!tape.isConstant(x), y)) {
       tape.record(new Dropout(x, mask, y));
     }
     if (y.buffer() != x.buffer()) {

@@ -30,7 +30,7 @@ public record Embedding(Tensor ids, Parameter table, @Nullable VocabularyPart pa
     } else {
       tape.backend().partialEmbeddingForward(ids, table.value(), part, y);
     }
-    if (tape.isRecording()) {
+    if (tape.records(table.isTrained(), y)) {
       tape.record(new Embedding(ids, table, part, y));
     }
     return y;
@@ -39,15 +39,13 @@ public record Embedding(Tensor ids, Parameter table, @Nullable VocabularyPart pa
   @Override
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
-    if (table.isTrained()) {
-      Tensor dTable = table.beginGradient(tape);
-      if (part == null) {
-        tape.backend().embeddingBackward(tape.scope(), ids, dy, dTable);
-      } else {
-        tape.backend().partialEmbeddingBackward(tape.scope(), ids, dy, part, dTable);
-      }
-      table.endGradient(tape, dTable);
+    Tensor dTable = table.beginGradient(tape);
+    if (part == null) {
+      tape.backend().embeddingBackward(tape.scope(), ids, dy, dTable);
+    } else {
+      tape.backend().partialEmbeddingBackward(tape.scope(), ids, dy, part, dTable);
     }
+    table.endGradient(tape, dTable);
     tape.release(dy);
   }
 }

@@ -10,16 +10,19 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Shapes</b>: x: [tokens, in]; weight: [out, in]; bias: [out]; y: [tokens, out].
  *
- * @param x saved input
+ * @param x saved input where the weight is trained; else its handle alone
  */
 public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tensor y) implements Op {
 
   public static Tensor forward(Tape tape, Tensor x, Parameter weight, @Nullable Parameter bias) {
     Tensor y = product(tape, x, weight, bias, x.dtype());
-    if (tape.isRecording()) {
+    boolean trained = weight.isTrained() || (bias != null && bias.isTrained());
+    boolean recorded = tape.records(trained || !tape.isConstant(x), y);
+    if (recorded) {
       tape.record(new Linear(x, weight, bias, y));
-    } else {
-      tape.release(x);
+    }
+    if (!recorded || !weight.isTrained()) {
+      tape.releaseWhenComputed(x);
     }
     return y;
   }
@@ -45,20 +48,24 @@ public record Linear(Tensor x, Parameter weight, @Nullable Parameter bias, Tenso
   @Override
   public void backward(Tape tape) {
     Tensor dy = tape.takeGradient(y);
-    if (weight.isTrained()) {
-      Tensor dWeight = weight.beginGradient(tape);
-      Tensor dBias = bias == null || !bias.isTrained() ? null : bias.beginGradient(tape);
+    Tensor dWeight = weight.beginGradientIfTrained(tape);
+    Tensor dBias = bias == null ? null : bias.beginGradientIfTrained(tape);
+    if (dWeight != null || dBias != null) {
       tape.backend().linearBackwardWeight(tape.scope(), x, dy, dWeight, dBias);
-      weight.endGradient(tape, dWeight);
-      if (bias != null && dBias != null) {
-        bias.endGradient(tape, dBias);
-      }
     }
-    tape.release(x);
-    Tensor dx =
-        tape.allocate(weight.name() + " dx", dy.dtype(), x.shape().rows(), x.shape().columns());
-    tape.backend().linearBackwardInput(tape.scope(), dy, weight.value(), dx);
+    weight.endGradientIfTrained(tape, dWeight);
+    if (bias != null) {
+      bias.endGradientIfTrained(tape, dBias);
+    }
+    if (weight.isTrained()) {
+      tape.release(x);
+    }
+    if (!tape.isConstant(x)) {
+      Tensor dx =
+          tape.allocate(weight.name() + " dx", dy.dtype(), x.shape().rows(), x.shape().columns());
+      tape.backend().linearBackwardInput(tape.scope(), dy, weight.value(), dx);
+      tape.giveGradient(x, dx);
+    }
     tape.release(dy);
-    tape.giveGradient(x, dx);
   }
 }

@@ -4,6 +4,7 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.VocabularyPart;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  * contribute.
  *
  * @param part null where the head is whole
- * @param dx the finished input gradient of a weighted forward, else null
+ * @param dx the finished input gradient of a weighted forward, else null; also null where nobody
+ *     needs it
  * @param logSumExp saved by a plain forward, else null
  */
 public record LinearCrossEntropy(
@@ -52,7 +54,7 @@ public record LinearCrossEntropy(
       backend.partialCrossEntropyForward(
           tape.scope(), x, head.value(), part, labels, losses, logSumExp);
     }
-    if (tape.isRecording()) {
+    if (tape.records(head.isTrained() || !tape.isConstant(x), losses)) {
       tape.record(new LinearCrossEntropy(x, head, part, labels, losses, logSumExp, null));
     } else {
       tape.release(x);
@@ -81,14 +83,23 @@ public record LinearCrossEntropy(
       Tensor dLosses,
       TokenLoss kind) {
     Tensor losses = allocateRows(tape, "losses", x);
-    Tensor dx = tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dx = tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
     Backend backend = tape.backend();
     MemoryScope scope = tape.scope();
     Tensor weight = head.value();
-    Tensor dWeight = head.beginGradient(tape);
+    Tensor dWeight = head.beginGradientIfTrained(tape);
     if (part != null) {
       backend.partialCrossEntropyForwardBackward(
-          scope, x, weight, part, labels, dLosses, kind == TokenLoss.DFT, losses, dx, dWeight);
+          scope,
+          x,
+          weight,
+          part,
+          labels,
+          dLosses,
+          kind == TokenLoss.DFT,
+          losses,
+          trained(dx),
+          trained(dWeight));
     } else {
       switch (kind) {
         case CROSS_ENTROPY ->
@@ -99,10 +110,17 @@ public record LinearCrossEntropy(
                 scope, x, weight, labels, dLosses, losses, dx, dWeight);
       }
     }
-    head.endGradient(tape, dWeight);
+    head.endGradientIfTrained(tape, dWeight);
     tape.release(x);
-    tape.record(new LinearCrossEntropy(x, head, part, labels, losses, null, dx));
+    if (tape.records(dx != null, losses)) {
+      tape.record(new LinearCrossEntropy(x, head, part, labels, losses, null, dx));
+    }
     return losses;
+  }
+
+  /** Where ranks share a head, nothing is frozen. */
+  private static Tensor trained(@Nullable Tensor gradient) {
+    return Objects.requireNonNull(gradient, "a head that ranks share is trained");
   }
 
   private static Tensor allocateRows(Tape tape, String label, Tensor x) {
@@ -119,20 +137,31 @@ public record LinearCrossEntropy(
       throw new IllegalStateException("a plain forward saves its row statistics");
     }
     Tensor dLosses = tape.takeGradient(losses);
-    Tensor gradient = tape.scope().allocate("head dx", x.dtype(), x.shape());
-    Tensor dHead = head.beginGradient(tape);
+    Tensor gradient =
+        tape.isConstant(x) ? null : tape.scope().allocate("head dx", x.dtype(), x.shape());
+    Tensor dHead = head.beginGradientIfTrained(tape);
     Backend backend = tape.backend();
     if (part == null) {
       backend.linearCrossEntropyBackward(
           tape.scope(), x, head.value(), labels, logSumExp, dLosses, gradient, dHead);
     } else {
       backend.partialCrossEntropyBackward(
-          tape.scope(), x, head.value(), part, labels, logSumExp, dLosses, gradient, dHead);
+          tape.scope(),
+          x,
+          head.value(),
+          part,
+          labels,
+          logSumExp,
+          dLosses,
+          trained(gradient),
+          trained(dHead));
     }
-    head.endGradient(tape, dHead);
+    head.endGradientIfTrained(tape, dHead);
     tape.release(dLosses);
     tape.release(logSumExp);
     tape.release(x);
-    tape.giveGradient(x, gradient);
+    if (gradient != null) {
+      tape.giveGradient(x, gradient);
+    }
   }
 }

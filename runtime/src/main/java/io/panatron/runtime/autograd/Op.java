@@ -21,6 +21,8 @@ public sealed interface Op
         GatherTokens,
         Linear,
         LinearCrossEntropy,
+        LoraEmbedding,
+        LoraLinear,
         Recompute,
         ReduceFromGroup,
         ResidualAdd,

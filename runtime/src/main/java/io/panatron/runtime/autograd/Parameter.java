@@ -46,6 +46,18 @@ public record Parameter(String name, Tensor value, @Nullable Tensor gradient) {
     return part;
   }
 
+  /** As {@link #beginGradient}, but null for a weight that is not trained. */
+  @Nullable Tensor beginGradientIfTrained(Tape tape) {
+    return isTrained() ? beginGradient(tape) : null;
+  }
+
+  /** As {@link #endGradient}, where {@link #beginGradientIfTrained} gave something. */
+  void endGradientIfTrained(Tape tape, @Nullable Tensor part) {
+    if (part != null) {
+      endGradient(tape, part);
+    }
+  }
+
   /** Adds what a kernel added, if it did not go to the gradient itself. */
   void endGradient(Tape tape, Tensor part) {
     Tensor total = trainedGradient();

@@ -40,21 +40,38 @@ public record Recompute(Segment segment, Tensor input, List<Tensor> outputs) imp
     if (!tape.isRecording()) {
       return segment.run(tape, input);
     }
-    Tape unrecorded = Tape.inference(tape.backend(), tape.scope());
-    List<Tensor> outputs = segment.run(unrecorded, tape.retain(input));
-    tape.record(new Recompute(segment, input, outputs));
+    Tape first = Tape.noting(tape.backend(), tape.scope());
+    if (tape.isConstant(input)) {
+      first.markConstant(input);
+    }
+    List<Tensor> outputs = segment.run(first, tape.retain(input));
+    outputs.stream().filter(first::isConstant).forEach(tape::markConstant);
+    if (outputs.stream().allMatch(first::isConstant)) {
+      tape.release(input);
+    } else {
+      tape.record(new Recompute(segment, input, outputs));
+    }
     return outputs;
   }
 
   @Override
   public void backward(Tape tape) {
     Tape again = Tape.rebuilding(tape);
+    if (tape.isConstant(input)) {
+      again.markConstant(input);
+    }
     List<Tensor> rebuilt = segment.run(again, input);
     again.skipDeferred();
     for (int i = 0; i < outputs.size(); i++) {
       again.release(rebuilt.get(i));
-      again.giveGradient(rebuilt.get(i), tape.takeGradient(outputs.get(i)));
+      if (!tape.isConstant(outputs.get(i))) {
+        again.giveGradient(rebuilt.get(i), tape.takeGradient(outputs.get(i)));
+      }
     }
-    tape.giveGradient(input, again.backward(input));
+    if (tape.isConstant(input)) {
+      again.backward();
+    } else {
+      tape.giveGradient(input, again.backward(input));
+    }
   }
 }

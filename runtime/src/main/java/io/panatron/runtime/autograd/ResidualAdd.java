@@ -21,7 +21,7 @@ public record ResidualAdd(Tensor x, Tensor delta, Tensor sum) implements Op {
     }
     tape.backend().add(x, sum);
     tape.release(x);
-    if (tape.isRecording()) {
+    if (tape.records(!tape.isConstant(x) || !tape.isConstant(delta), sum)) {
       tape.record(new ResidualAdd(x, delta, sum));
     }
     return sum;

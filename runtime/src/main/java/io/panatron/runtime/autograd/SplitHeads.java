@@ -43,8 +43,10 @@ public record SplitHeads(
     Tensor rstd = norm == null ? null : allocateRstd(tape, qkv, geometry);
     Heads heads = new Heads(q, k, v);
     split(tape, qkv, rotation, norm, heads, rstd);
-    boolean saved = tape.isRecording() && norm != null;
-    if (tape.isRecording()) {
+    boolean trained = norm != null && (norm.query().isTrained() || norm.key().isTrained());
+    boolean recorded = tape.records(trained || !tape.isConstant(qkv), q, k, v);
+    boolean saved = recorded && norm != null;
+    if (recorded) {
       tape.record(new SplitHeads(qkv, rotation, norm, rstd, heads));
     }
     if (!saved) {
@@ -90,6 +92,9 @@ public record SplitHeads(
    */
   public static void discardHeads(
       Tape tape, Tensor qkv, Rotation rotation, Norm norm, Heads heads) {
+    if (tape.isConstant(heads.q())) {
+      return;
+    }
     DiscardOutputs.forward(
         tape,
         List.of(heads.q(), heads.k(), heads.v()),
@@ -107,9 +112,8 @@ public record SplitHeads(
     Tensor dv = tape.takeGradient(heads.v());
     Tensor dqkv =
         tape.allocate("dqkv", dq.dtype(), dq.shape().extent(0), rotation.geometry().fusedColumns());
-    Tensor dQuery =
-        norm == null || !norm.query().isTrained() ? null : norm.query().beginGradient(tape);
-    Tensor dKey = norm == null || !norm.key().isTrained() ? null : norm.key().beginGradient(tape);
+    Tensor dQuery = norm == null ? null : norm.query().beginGradientIfTrained(tape);
+    Tensor dKey = norm == null ? null : norm.key().beginGradientIfTrained(tape);
     tape.backend()
         .splitHeadsBackward(
             tape.scope(),

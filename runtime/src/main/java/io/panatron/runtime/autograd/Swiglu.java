@@ -16,7 +16,7 @@ public record Swiglu(Tensor gateUp, Tensor y) implements Op {
         tape.allocate(
             "swiglu", gateUp.dtype(), gateUp.shape().rows(), gateUp.shape().columns() / 2);
     tape.backend().swigluForward(gateUp, y);
-    if (tape.isRecording()) {
+    if (tape.records(!tape.isConstant(gateUp), y)) {
       tape.record(new Swiglu(gateUp, y));
     } else {
       tape.release(gateUp);

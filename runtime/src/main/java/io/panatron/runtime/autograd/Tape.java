@@ -5,9 +5,11 @@ import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,28 +20,36 @@ import org.jspecify.annotations.Nullable;
  * and generation: operations then free their inputs as soon as they are used. A tape that rebuilds
  * records a part of a forward pass that has been run before, for the sake of what it saves: a last
  * product, whose result nobody reads again, is then not computed.
+ *
+ * <p>A tensor that no trained parameter contributed to is constant: nobody needs its gradient. What
+ * an operation makes of constants without training a parameter itself is constant too and is not
+ * recorded, so backward ends at the first operation that is trained.
  */
 public final class Tape {
   private final Backend backend;
   private final MemoryScope scope;
   private final boolean recording;
   private final boolean rebuilding;
+  private final boolean noting;
   private final GradientListener listener;
   private @Nullable Runnable deferred;
   private final List<Tensor> waiting = new ArrayList<>(0);
   private final List<Op> operations = new ArrayList<>();
   private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+  private final Set<Tensor> constants = Collections.newSetFromMap(new IdentityHashMap<>());
 
   private Tape(
       Backend backend,
       MemoryScope scope,
       boolean recording,
       boolean rebuilding,
+      boolean noting,
       GradientListener listener) {
     this.backend = backend;
     this.scope = scope;
     this.recording = recording;
     this.rebuilding = rebuilding;
+    this.noting = noting;
     this.listener = listener;
   }
 
@@ -54,17 +64,22 @@ public final class Tape {
    * @param listener hears whenever something was added to a parameter's gradient
    */
   public static Tape recording(Backend backend, MemoryScope scope, GradientListener listener) {
-    return new Tape(backend, scope, true, false, listener);
+    return new Tape(backend, scope, true, false, true, listener);
   }
 
   /** A tape that remembers nothing. */
   public static Tape inference(Backend backend, MemoryScope scope) {
-    return new Tape(backend, scope, false, false, GradientListener.NONE);
+    return new Tape(backend, scope, false, false, false, GradientListener.NONE);
+  }
+
+  /** A tape for the first run of a segment: it remembers nothing but what is constant. */
+  static Tape noting(Backend backend, MemoryScope scope) {
+    return new Tape(backend, scope, false, false, true, GradientListener.NONE);
   }
 
   /** A tape for the second run of a segment that {@code first} does not remember. */
   static Tape rebuilding(Tape first) {
-    return new Tape(first.backend(), first.scope, true, true, first.listener);
+    return new Tape(first.backend(), first.scope, true, true, true, first.listener);
   }
 
   /** Who hears of gradients. */
@@ -172,6 +187,32 @@ public final class Tape {
     return tensor.buffer().owner().references(tensor) == 1;
   }
 
+  /** Whether nobody needs the gradient of a tensor, since nothing trained contributed to it. */
+  public boolean isConstant(Tensor tensor) {
+    return constants.contains(tensor);
+  }
+
+  /** Notes that {@code output} is made of constants alone. */
+  void markConstant(Tensor output) {
+    if (noting) {
+      constants.add(output);
+    }
+  }
+
+  /**
+   * Whether an operation is to be recorded: not where its output is constant, which is noted.
+   *
+   * @param needed whether an input is not constant, or a parameter of the operation is trained
+   */
+  boolean records(boolean needed, Tensor... outputs) {
+    if (!needed) {
+      for (Tensor output : outputs) {
+        markConstant(output);
+      }
+    }
+    return recording && needed;
+  }
+
   void record(Op operation) {
     if (!recording) {
       throw new IllegalStateException("this tape does not record");
@@ -191,6 +232,9 @@ public final class Tape {
    */
   public Tensor backward(Tensor input) {
     runBackward();
+    if (isConstant(input)) {
+      throw new IllegalStateException("nothing differentiates with respect to a constant");
+    }
     Tensor gradient = takeGradient(input);
     requireNoGradients();
     return gradient;
@@ -213,9 +257,14 @@ public final class Tape {
 
   /**
    * Adds {@code gradient} to that of {@code tensor}, taking over the caller's reference. Also seeds
-   * backward: give the gradient of an output before calling {@link #backward}.
+   * backward: give the gradient of an output before calling {@link #backward}. That of a constant
+   * is released.
    */
   public void giveGradient(Tensor tensor, Tensor gradient) {
+    if (isConstant(tensor)) {
+      release(gradient);
+      return;
+    }
     Tensor present = gradients.get(tensor);
     if (present == null) {
       gradients.put(tensor, gradient);

@@ -203,6 +203,11 @@ public final class Checkpoint {
     return ModelWeights.open(folder, arena);
   }
 
+  /** Maps the weights of an adapter. */
+  public SafetensorsFile openAdapter(Arena arena) {
+    return SafetensorsFile.open(folder.resolve(AdapterFiles.WEIGHTS), arena);
+  }
+
   /** Maps the fp32 main parameters; null where the weights themselves are fp32, or not saved. */
   public @Nullable SafetensorsFile openMainParameters(Arena arena) {
     return openIfSaved(CheckpointLayout.MAIN_PARAMETERS, arena);

@@ -7,7 +7,7 @@ import java.util.List;
  * Everything one checkpoint is made of. Tensors are sources, read while the files are written.
  *
  * @param iteration the training iteration; names the folder
- * @param model the Hugging Face folder at the checkpoint's top level
+ * @param model the Hugging Face folder, or the adapter, at the checkpoint's top level
  * @param mainParameters the optimizer's fp32 copy of the weights; empty where the model's own
  *     weights are fp32 (or {@code --no_save_optim})
  * @param optimizer moments and whatever else the optimizer keeps; empty for {@code --no_save_optim}
@@ -16,7 +16,7 @@ import java.util.List;
  */
 public record CheckpointContents(
     long iteration,
-    HfModelFolder model,
+    ModelFolder model,
     List<TensorSource> mainParameters,
     List<TensorSource> optimizer,
     TrainerState trainerState,

@@ -22,7 +22,7 @@ final class CheckpointLayout {
 
   private static final Pattern CHECKPOINT = Pattern.compile("checkpoint-(\\d{1,18})");
   private static final Pattern UNFINISHED =
-      Pattern.compile("\\.checkpoint-\\d{1,18}\\.(tmp|deleted)");
+      Pattern.compile("\\.checkpoint-\\d{1,18}(-merged)?\\.(tmp|deleted)");
   private static final Pattern REPLACED = Pattern.compile("\\.(checkpoint-\\d{1,18})\\.old");
 
   private CheckpointLayout() {}
@@ -34,6 +34,11 @@ final class CheckpointLayout {
   /** The folder a checkpoint is written in before it gets its name. */
   static Path temporary(Path runFolder, long iteration) {
     return runFolder.resolve("." + name(iteration) + ".tmp");
+  }
+
+  /** Where the model with a checkpoint's adapter merged into it is. */
+  static Path merged(Path runFolder, long iteration) {
+    return runFolder.resolve(name(iteration) + "-merged");
   }
 
   /** Where a checkpoint is moved before it is deleted. */

@@ -170,6 +170,7 @@ public final class CheckpointStore implements AutoCloseable {
       CheckpointEvent event = new CheckpointEvent();
       event.begin();
       long sequence = nextSequence();
+      writeMerged(contents);
       TemporaryFolder.fill(
           files,
           temporary,
@@ -190,11 +191,30 @@ public final class CheckpointStore implements AutoCloseable {
     }
   }
 
+  /**
+   * The merged model beside an adapter's checkpoint, before the checkpoint itself: whoever finds
+   * that finds both.
+   */
+  private void writeMerged(CheckpointContents contents) throws IOException {
+    HfModelFolder merged =
+        contents.model() instanceof AdapterFolder adapter ? adapter.mergedModel() : null;
+    Path target = CheckpointLayout.merged(runFolder, contents.iteration());
+    if (merged != null) {
+      if (Files.exists(target)) {
+        files.deleteTree(target);
+      }
+      merged.write(target, files);
+    }
+  }
+
   static void writeFiles(CheckpointContents contents, ChecksummedFolder folder, long sequence)
       throws IOException {
     folder.write(CheckpointLayout.ARGS, contents.argsBytes());
     folder.write(CheckpointLayout.TRACKER, trackerBytes(contents.iteration()));
-    contents.model().writeInto(folder);
+    switch (contents.model()) {
+      case AdapterFolder adapter -> adapter.writeInto(folder);
+      case HfModelFolder model -> model.writeInto(folder);
+    }
     folder.createSubfolder(CheckpointLayout.STATE);
     writeTensors(folder, CheckpointLayout.MAIN_PARAMETERS, contents.mainParameters());
     writeTensors(folder, CheckpointLayout.OPTIMIZER, contents.optimizer());
@@ -241,6 +261,10 @@ public final class CheckpointStore implements AutoCloseable {
       // Else a loss of power could bring the name back to a folder half deleted.
       files.forceDirectory(runFolder);
       files.deleteTree(deleted);
+      Path merged = CheckpointLayout.merged(runFolder, other);
+      if (Files.exists(merged)) {
+        files.deleteTree(merged);
+      }
     }
   }
 

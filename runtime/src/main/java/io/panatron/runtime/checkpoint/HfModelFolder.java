@@ -26,10 +26,8 @@ import java.util.regex.Pattern;
  * @param maxShardBytes a file holds at most so many bytes of tensors, unless a single one is larger
  */
 public record HfModelFolder(
-    ModelFolderFiles files,
-    SafetensorsDtype dtype,
-    List<TensorSource> weights,
-    long maxShardBytes) {
+    ModelFolderFiles files, SafetensorsDtype dtype, List<TensorSource> weights, long maxShardBytes)
+    implements ModelFolder {
   private static final Pattern SHARD_SIZE = Pattern.compile("(\\d+(?:\\.\\d+)?) *([KMGT]i?B|B)?");
 
   public HfModelFolder {
@@ -103,8 +101,18 @@ public record HfModelFolder(
     }
   }
 
-  /** About how many bytes the folder takes. */
-  long bytes() {
+  @Override
+  public HfModelFolder withWeights(List<TensorSource> changed) {
+    return new HfModelFolder(files, dtype, changed, maxShardBytes);
+  }
+
+  /** The same weights with other small files. */
+  public HfModelFolder withFiles(ModelFolderFiles changed) {
+    return new HfModelFolder(changed, dtype, weights, maxShardBytes);
+  }
+
+  @Override
+  public long bytes() {
     long bytes = files.configWithDtype(dtype).length;
     for (byte[] content : files.others().values()) {
       bytes += content.length;

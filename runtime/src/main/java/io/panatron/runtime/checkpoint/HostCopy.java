@@ -55,11 +55,10 @@ final class HostCopy implements AutoCloseable {
   CheckpointContents copy(CheckpointContents contents) throws IOException {
     reserve(bytes(contents));
     used = 0;
-    HfModelFolder model = contents.model();
+    ModelFolder model = contents.model();
     return new CheckpointContents(
         contents.iteration(),
-        new HfModelFolder(
-            model.files(), model.dtype(), copies(model.weights()), model.maxShardBytes()),
+        model.withWeights(copies(model.weights())),
         copies(contents.mainParameters()),
         copies(contents.optimizer()),
         contents.trainerState(),

@@ -151,6 +151,13 @@ public final class ModelFolderFiles {
     return new ModelFolderFiles(copy, all);
   }
 
+  /** The same files and one more. */
+  public ModelFolderFiles with(String name, byte[] content) {
+    Map<String, byte[]> all = new LinkedHashMap<>(others);
+    all.put(name, content);
+    return new ModelFolderFiles(config, all);
+  }
+
   /** The other files' contents by name. */
   public Map<String, byte[]> others() {
     return others;

@@ -22,6 +22,7 @@ final class ArgumentChecks {
     checkRates(arguments);
     checkPrecision(arguments);
     checkSaving(arguments);
+    TunerChecks.check(arguments);
     if (arguments.command().equals("sft")) {
       TaskChecks.check(arguments);
     }
@@ -137,7 +138,7 @@ final class ArgumentChecks {
 
   private static void checkRates(ParsedArguments a) {
     Double peak = a.numberOrNull("lr");
-    double effective = peak == null ? EffectiveDefaults.FULL_TRAINING_RATE : peak;
+    double effective = peak == null ? EffectiveDefaults.defaultRate(a) : peak;
     refuse(
         a.number("min_lr") > effective,
         "--min_lr %s is above the peak rate --lr %s; lower it or raise --lr."
@@ -197,7 +198,7 @@ final class ArgumentChecks {
         "--%s %s contradicts --torch_dtype %s; drop one of them.".formatted(flag, value, dtype));
   }
 
-  private static void refuse(boolean wrong, String sentence) {
+  static void refuse(boolean wrong, String sentence) {
     if (wrong) {
       throw new UserError(sentence);
     }

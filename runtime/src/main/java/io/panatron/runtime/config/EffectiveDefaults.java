@@ -10,16 +10,37 @@ public final class EffectiveDefaults {
   /** Peak learning rate when --lr is unset and every parameter is trained. */
   static final double FULL_TRAINING_RATE = 1e-5;
 
+  /** Peak learning rate when --lr is unset and adapters are trained. */
+  static final double LORA_TRAINING_RATE = 1e-4;
+
   private EffectiveDefaults() {}
 
+  /** Whether adapters are trained: asked for, or because there are some to go on with. */
+  static boolean trainsAdapters(ParsedArguments a) {
+    return a.text("tuner_type").equals("lora")
+        || !a.list("adapters").isEmpty()
+        || a.textOrNull("adapter_load") != null;
+  }
+
+  /** The peak learning rate when --lr is unset. */
+  static double defaultRate(ParsedArguments a) {
+    return trainsAdapters(a) ? LORA_TRAINING_RATE : FULL_TRAINING_RATE;
+  }
+
   /**
-   * Sets lr, save, eval_interval, seq_length and what follows from the task where the user left
-   * them unset.
+   * Sets tuner_type, lr, save, eval_interval, seq_length and what follows from the task where the
+   * user left them unset.
    */
   public static ParsedArguments derive(ParsedArguments given) {
     ParsedArguments arguments = given;
+    if (trainsAdapters(given)) {
+      arguments = arguments.with("tuner_type", "lora");
+      if (arguments.flagOrNull("merge_lora") == null) {
+        arguments = arguments.with("merge_lora", true);
+      }
+    }
     if (arguments.value("lr") == null) {
-      arguments = arguments.with("lr", FULL_TRAINING_RATE);
+      arguments = arguments.with("lr", defaultRate(given));
     }
     if (arguments.value("save") == null) {
       Path source = arguments.path(arguments.value("model") == null ? "load" : "model");

@@ -2,6 +2,8 @@ package io.panatron.runtime.generate;
 
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.AdapterFiles;
+import io.panatron.runtime.config.ArgumentsFile;
 import io.panatron.runtime.data.ChatTemplate;
 import io.panatron.runtime.data.ChatTemplates;
 import io.panatron.runtime.data.HfTokenizer;
@@ -11,7 +13,10 @@ import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.data.agent.Tool;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.parallel.RankContext;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
@@ -29,6 +34,7 @@ public final class Answering implements AutoCloseable {
   private final ModelConfig config;
   private final HfTokenizer tokenizer;
   private final ChatTemplate template;
+  private final Tuning tuning;
   private final boolean useChatTemplate;
   private final @Nullable String trainedSystem;
   private @Nullable LoadedModel model;
@@ -36,10 +42,12 @@ public final class Answering implements AutoCloseable {
   private Answering(
       Path folder,
       ModelConfig config,
+      Tuning tuning,
       HfTokenizer tokenizer,
       ChatTemplate template,
       boolean useChatTemplate,
       @Nullable String trainedSystem) {
+    this.tuning = tuning;
     this.trainedSystem = trainedSystem;
     this.useChatTemplate = useChatTemplate;
     this.folder = folder;
@@ -56,13 +64,36 @@ public final class Answering implements AutoCloseable {
    * @throws UserError for what the folder lacks or has wrong
    */
   public static Answering open(Path folder, TemplateOptions options) {
+    return open(folder, null, options);
+  }
+
+  /**
+   * As {@link #open(Path, TemplateOptions)}, with an adapter beside the model's weights.
+   *
+   * @param adapter folder in PEFT's format, whose args.json goes before the model's; null for none
+   */
+  public static Answering open(Path folder, @Nullable Path adapter, TemplateOptions options) {
+    if (AdapterFiles.isAdapterAlone(folder)) {
+      throw new UserError(
+          "%s holds an adapter and no model; give the model it was made for to --model, and this folder to --adapters."
+              .formatted(folder));
+    }
     ModelConfig config = ModelConfig.read(folder).languageModel(folder);
-    TrainedTemplate trained = TrainedTemplate.of(folder);
+    Tuning tuning =
+        adapter == null
+            ? Tuning.FULL
+            : Tuning.of(AdapterPlan.ofFile(config, AdapterFiles.open(adapter)));
+    TrainedTemplate trained =
+        TrainedTemplate.of(
+            adapter != null && Files.exists(adapter.resolve(ArgumentsFile.NAME))
+                ? adapter
+                : folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     try {
       return new Answering(
           folder,
           config,
+          tuning,
           tokenizer,
           ChatTemplates.choose(
               trained.complete(options),
@@ -144,7 +175,9 @@ public final class Answering implements AutoCloseable {
     }
     model =
         LoadedModel.open(
-            rank, folder, new LoadedModel.Options(dtype, false, positions, seed, false));
+            rank,
+            folder,
+            new LoadedModel.Options(dtype, false, positions, seed, false).with(tuning));
   }
 
   /**

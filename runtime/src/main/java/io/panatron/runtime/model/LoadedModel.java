@@ -4,7 +4,12 @@ import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.AdapterFiles;
 import io.panatron.runtime.checkpoint.ModelWeights;
+import io.panatron.runtime.checkpoint.SafetensorsFile;
+import io.panatron.runtime.model.lora.AdapterInitializer;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.TensorParallel;
@@ -44,6 +49,7 @@ public record LoadedModel(
    * @param seed of random weights, drawn if the folder holds none
    * @param checkMemory red zones around every buffer
    * @param gradients dtype of parameter gradients: the accumulator of {@code dtype}, or BF16
+   * @param tuning which parameters have gradients, and adapters
    */
   public record Options(
       DType dtype,
@@ -51,10 +57,27 @@ public record LoadedModel(
       int positions,
       long seed,
       boolean checkMemory,
-      DType gradients) {
-    /** With gradients in the accumulator dtype. */
+      DType gradients,
+      Tuning tuning) {
+    /** With gradients of all parameters in the accumulator dtype. */
     public Options(DType dtype, boolean trained, int positions, long seed, boolean checkMemory) {
-      this(dtype, trained, positions, seed, checkMemory, dtype.accumulator());
+      this(dtype, trained, positions, seed, checkMemory, dtype.accumulator(), Tuning.FULL);
+    }
+
+    /** With gradients of all parameters in this dtype. */
+    public Options(
+        DType dtype,
+        boolean trained,
+        int positions,
+        long seed,
+        boolean checkMemory,
+        DType gradients) {
+      this(dtype, trained, positions, seed, checkMemory, gradients, Tuning.FULL);
+    }
+
+    /** The same with another tuning. */
+    public Options with(Tuning other) {
+      return new Options(dtype, trained, positions, seed, checkMemory, gradients, other);
     }
   }
 
@@ -125,8 +148,34 @@ public record LoadedModel(
                 .initialize(model.store, growth, scratch);
           }
         }
+        AdapterPlan adapters = options.tuning().adapters();
+        if (adapters != null) {
+          loadAdapters(rank, config, adapters, initializer, model.store, scratch);
+        }
       }
       return model;
+    }
+  }
+
+  private static void loadAdapters(
+      RankContext rank,
+      ModelConfig config,
+      AdapterPlan adapters,
+      WeightInitializer initializer,
+      ParameterStore store,
+      MemoryScope scratch) {
+    AdapterFiles source = adapters.source();
+    if (source == null) {
+      new AdapterInitializer(rank.backend(), initializer::stream)
+          .initialize(adapters, store, scratch);
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      List<ParameterLayout> layouts = adapters.fileLayouts(config);
+      SafetensorsFile file = source.openWeights(arena, ParameterLayout.hfShapes(layouts));
+      adapters.requireOneSharedA(config, file);
+      new WeightTransfer(rank.backend(), layouts)
+          .load(file.tensors(), "", store, store.values(), scratch);
     }
   }
 
@@ -138,7 +187,7 @@ public record LoadedModel(
       boolean initialized) {
     Backend backend = rank.backend();
     MemoryScope run = rank.memory().scope("run", options.checkMemory());
-    List<FlatLayout.Spec> specs = ModelBuilder.specs(config, parallel);
+    List<FlatLayout.Spec> specs = options.tuning().specs(config, parallel);
     long multiple = FlatLayout.multipleFor(rank.groups().dataContext().size());
     ParameterStore store =
         new ParameterStore(
@@ -154,7 +203,8 @@ public record LoadedModel(
             store,
             ModelBuilder.rotary(
                 backend.device(), run, config, options.positions(), options.dtype().accumulator()),
-            parallel);
+            parallel,
+            options.tuning());
     return new LoadedModel(config, run, store, network, parallel, initialized);
   }
 

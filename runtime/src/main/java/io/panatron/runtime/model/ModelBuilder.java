@@ -5,13 +5,17 @@ import io.panatron.kernels.Device;
 import io.panatron.kernels.HeadGeometry;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.autograd.Adapter;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.SplitHeads;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.AttentionBlock;
 import io.panatron.runtime.nn.DecoderLayer;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.LayerStack;
 import io.panatron.runtime.nn.LinearLayer;
+import io.panatron.runtime.nn.LoraPlace;
 import io.panatron.runtime.nn.MlpBlock;
 import io.panatron.runtime.nn.NormLayer;
 import io.panatron.runtime.nn.OutputHead;
@@ -28,11 +32,17 @@ public final class ModelBuilder {
   private final ModelConfig config;
   private final ParameterStore store;
   private final TensorParallel parallel;
+  private final @Nullable AdapterPlan adapters;
 
-  private ModelBuilder(ModelConfig config, ParameterStore store, TensorParallel parallel) {
+  private ModelBuilder(
+      ModelConfig config,
+      ParameterStore store,
+      TensorParallel parallel,
+      @Nullable AdapterPlan adapters) {
     this.config = config;
     this.store = store;
     this.parallel = parallel;
+    this.adapters = adapters;
   }
 
   /** The parameters that a model needs, in the order of the weight files. */
@@ -105,7 +115,17 @@ public final class ModelBuilder {
   /** As above, of one rank among those that share the model's matrices. */
   public static TransformerModel build(
       ModelConfig config, ParameterStore store, RotaryTables rotary, TensorParallel parallel) {
-    ModelBuilder builder = new ModelBuilder(config, store, parallel);
+    return build(config, store, rotary, parallel, Tuning.FULL);
+  }
+
+  /** The model, with adapters if there are any, over a store made from {@link Tuning#specs}. */
+  public static TransformerModel build(
+      ModelConfig config,
+      ParameterStore store,
+      RotaryTables rotary,
+      TensorParallel parallel,
+      Tuning tuning) {
+    ModelBuilder builder = new ModelBuilder(config, store, parallel, tuning.adapters());
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < config.numLayers(); layer++) {
       layers.add(builder.layer(layer));
@@ -132,7 +152,7 @@ public final class ModelBuilder {
       RotaryTables rotary,
       StagePart part,
       TensorParallel parallel) {
-    ModelBuilder builder = new ModelBuilder(config, store, parallel);
+    ModelBuilder builder = new ModelBuilder(config, store, parallel, null);
     List<DecoderLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < part.layers(); layer++) {
       layers.add(builder.layer(part.firstLayer() + layer));
@@ -150,8 +170,10 @@ public final class ModelBuilder {
   }
 
   private TokenEmbedding embedding() {
+    String module = "model.embed_tokens";
     return new TokenEmbedding(
-        store.parameter("model.embed_tokens.weight"),
+        store.parameter(module + ".weight"),
+        adapter(module),
         config.family().positions() == ModelFamily.PositionKind.LEARNED
             ? store.parameter("model.embed_positions.weight")
             : null,
@@ -202,15 +224,15 @@ public final class ModelBuilder {
             index,
             config.window(index),
             geometry(config, parallel),
-            linear(attention + "qkv_proj"),
+            linear(attention + "qkv_proj", index, LoraPlace.Linear.QKV),
             headNorm,
-            outOfShares(attention + "o_proj"),
+            outOfShares(attention + "o_proj", index, LoraPlace.Linear.ATTENTION_OUTPUT),
             parallel),
         norm(prefix + "post_attention_layernorm"),
         new MlpBlock(
-            linear(prefix + "mlp.gate_up_proj"),
+            linear(prefix + "mlp.gate_up_proj", index, LoraPlace.Linear.MLP_UP),
             config.activation(),
-            outOfShares(prefix + "mlp.down_proj"),
+            outOfShares(prefix + "mlp.down_proj", index, LoraPlace.Linear.MLP_DOWN),
             parallel));
   }
 
@@ -224,14 +246,21 @@ public final class ModelBuilder {
   }
 
   /** A projection whose outputs the ranks sum: the bias is added once. */
-  private LinearLayer outOfShares(String name) {
-    LinearLayer whole = linear(name);
-    return parallel.rank() == 0 ? whole : new LinearLayer(whole.weight(), null);
+  private LinearLayer outOfShares(String name, int layer, LoraPlace.Linear place) {
+    LinearLayer whole = linear(name, layer, place);
+    return parallel.rank() == 0 ? whole : new LinearLayer(whole.weight(), null, whole.lora());
   }
 
-  private LinearLayer linear(String name) {
+  private LinearLayer linear(String name, int layer, LoraPlace.Linear place) {
     String bias = name + ".bias";
+    Adapter adapter = adapter(name);
     return new LinearLayer(
-        store.parameter(name + ".weight"), store.contains(bias) ? store.parameter(bias) : null);
+        store.parameter(name + ".weight"),
+        store.contains(bias) ? store.parameter(bias) : null,
+        adapter == null ? null : new LinearLayer.Lora(adapter, new LoraPlace(layer, place)));
+  }
+
+  private @Nullable Adapter adapter(String module) {
+    return adapters == null ? null : adapters.adapter(module, store);
   }
 }

@@ -293,6 +293,11 @@ public enum ModelFamily {
     return this == GLM || this == PHI3;
   }
 
+  /** Whether files hold the matrices of layers as [in, out]. */
+  public boolean transposesMatrices() {
+    return traits.weights.transposed();
+  }
+
   ConfigKeys keys() {
     return traits.keys;
   }

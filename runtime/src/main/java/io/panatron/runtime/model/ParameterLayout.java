@@ -37,6 +37,11 @@ public record ParameterLayout(String name, List<Part> parts, long columns, Tenso
     parts = List.copyOf(parts);
   }
 
+  /** A parameter of which every rank has all. */
+  public ParameterLayout(String name, List<Part> parts, long columns) {
+    this(name, parts, columns, new TensorSplit.Replicated(false));
+  }
+
   /** All rows. */
   public long rows() {
     Part last = parts.getLast();
@@ -68,8 +73,13 @@ public record ParameterLayout(String name, List<Part> parts, long columns, Tenso
 
   /** Every Hugging Face tensor a model's files must hold, with its shape. */
   public static Map<String, long[]> hfShapes(ModelConfig config) {
+    return hfShapes(of(config));
+  }
+
+  /** Every Hugging Face tensor of some parameters, with its shape. */
+  public static Map<String, long[]> hfShapes(List<ParameterLayout> parameters) {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    for (ParameterLayout parameter : of(config)) {
+    for (ParameterLayout parameter : parameters) {
       for (Part part : parameter.parts) {
         shapes.put(part.hfName, parameter.shape(part));
       }

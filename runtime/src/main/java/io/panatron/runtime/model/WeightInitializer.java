@@ -11,8 +11,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import java.util.stream.Collectors;
 
 /**
  * Random weights for a model that has none.
@@ -40,9 +42,14 @@ public final class WeightInitializer {
     this.seed = seed;
   }
 
-  /** Overwrites every parameter of the store; {@code scratch} lends the staging tensor. */
+  /**
+   * Overwrites what the store holds of the model's own parameters, not adapters; {@code scratch}
+   * lends the staging tensor.
+   */
   public void initialize(ParameterStore store, MemoryScope scratch) {
-    initialize(store.all(), scratch);
+    Set<String> own =
+        ParameterLayout.of(config).stream().map(ParameterLayout::name).collect(Collectors.toSet());
+    initialize(store.all().stream().filter(p -> own.contains(p.name())).toList(), scratch);
   }
 
   /** Overwrites one parameter. */

@@ -40,8 +40,17 @@ public final class WeightTransfer {
 
   /** Of a rank that has all of each parameter. */
   public WeightTransfer(Backend backend, ModelConfig config) {
+    this(backend, ParameterLayout.of(config));
+  }
+
+  /**
+   * For some parameters only, or those of adapters.
+   *
+   * @param layouts a parameter may stand there more than once, and in files then does
+   */
+  public WeightTransfer(Backend backend, List<ParameterLayout> layouts) {
     this.backend = backend;
-    this.layouts = ParameterLayout.of(config);
+    this.layouts = List.copyOf(layouts);
     this.held = List.of();
     this.shards = null;
   }

@@ -35,7 +35,8 @@ public record AttentionBlock(
 
   /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
   public Tensor forward(Tape tape, Tensor x, SequenceContext context) {
-    Tensor projected = parallel.enter(tape, x, all -> qkv.forward(tape, all));
+    DropoutPlan dropout = context.dropout();
+    Tensor projected = parallel.enter(tape, x, all -> qkv.forward(tape, all, dropout));
     SplitHeads.Rotation rotation =
         new SplitHeads.Rotation(geometry, context.positions(), context.rotary());
     SplitHeads.Heads heads = SplitHeads.forward(tape, projected, rotation, headNorm);
@@ -54,7 +55,7 @@ public record AttentionBlock(
     if (headNorm != null && context.recompute().contains(RecomputeModule.CORE_ATTN)) {
       SplitHeads.discardHeads(tape, projected, rotation, headNorm, heads);
     }
-    return parallel.leave(tape, output.forward(tape, attended));
+    return parallel.leave(tape, output.forward(tape, attended, dropout));
   }
 
   List<Parameter> parameters() {

@@ -27,9 +27,10 @@ public record DecoderLayer(
     AddRmsNorm.Result second = mlpNorm.forward(tape, first.sum(), attended);
     Tensor output =
         context.recompute().contains(RecomputeModule.MLP)
-            ? Recompute.forward(tape, second.y(), (again, x) -> List.of(mlp.forward(again, x)))
+            ? Recompute.forward(
+                    tape, second.y(), (again, x) -> List.of(mlp.forward(again, x, dropout)))
                 .getFirst()
-            : mlp.forward(tape, second.y());
+            : mlp.forward(tape, second.y(), dropout);
     discardNormalised(tape, second, mlpNorm, context);
     return new ResidualStream(
         second.sum(), Dropout.forward(tape, output, dropout.mlpOutput(layer)));

@@ -31,6 +31,9 @@ public record DropoutPlan(
   private static final int ATTENTION_OUTPUT = 2;
   private static final int MLP_OUTPUT = 3;
 
+  /** The first of the places of adapters, which are numbered by {@link LoraPlace}. */
+  private static final int ADAPTER = 4;
+
   /** Room for more places, so that a new one leaves the masks of the others as they are. */
   private static final int PLACES = 16;
 
@@ -69,6 +72,12 @@ public record DropoutPlan(
   /** For what a layer's MLP adds to the residual stream: [tokens, hidden]. */
   public @Nullable DropoutMask mlpOutput(int layer) {
     return mask(rates.hidden(), layer * PLACES + MLP_OUTPUT, 0, firstToken);
+  }
+
+  /** For what the adapter of a linear layer reads: [tokens, in]. */
+  public @Nullable DropoutMask adapter(LoraPlace place) {
+    int site = place.layer() * PLACES + ADAPTER + place.linear().ordinal();
+    return mask(rates.adapter(), site, 0, 0);
   }
 
   private @Nullable DropoutMask mask(double probability, int site, int firstHead, int firstRow) {

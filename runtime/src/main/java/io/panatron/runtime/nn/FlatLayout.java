@@ -11,9 +11,10 @@ import java.util.Map;
 /**
  * Where each parameter lies in a flat buffer that holds them all.
  *
- * <p>Parameters with weight decay come first, and among those with it and those without it the ones
- * that this rank alone holds. Each starts at a multiple of {@value #ALIGNMENT} elements; the gaps
- * hold zeros, which no norm sees and every update leaves at zero.
+ * <p>Trained parameters come first, so that gradients and optimizer state are a shorter buffer of
+ * the same layout; among them those with weight decay, and among those with it and those without it
+ * the ones that this rank alone holds. Each starts at a multiple of {@value #ALIGNMENT} elements;
+ * the gaps hold zeros, which no norm sees and every update leaves at zero.
  */
 public final class FlatLayout {
   /** Elements; Megatron aligns the parameters of its flat buffers likewise. */
@@ -22,6 +23,7 @@ public final class FlatLayout {
   private final Map<String, Slot> slots = new LinkedHashMap<>();
   private final Map<Sharing, List<Range>> ranges = new EnumMap<>(Sharing.class);
   private final long decayedElements;
+  private final long trainedElements;
   private final long elements;
 
   /** Who holds a parameter, among the ranks that share a model's matrices. */
@@ -43,17 +45,31 @@ public final class FlatLayout {
   }
 
   /**
-   * A parameter to be: its name, its shape, whether weight decay applies to it, and who holds it.
+   * A parameter to be.
+   *
+   * @param decays whether weight decay applies to it
+   * @param sharing who holds it
+   * @param trained false for a frozen one, which has neither gradient nor optimizer state
    */
-  public record Spec(String name, Shape shape, boolean decays, Sharing sharing) {
+  public record Spec(String name, Shape shape, boolean decays, Sharing sharing, boolean trained) {
     /** Of a rank that alone holds it. */
     public Spec(String name, Shape shape, boolean decays) {
       this(name, shape, decays, Sharing.OWN);
     }
 
+    /** Trained. */
+    public Spec(String name, Shape shape, boolean decays, Sharing sharing) {
+      this(name, shape, decays, sharing, true);
+    }
+
     /** Weight decay leaves out biases and every other one-dimensional parameter. */
     public Spec(String name, Shape shape) {
       this(name, shape, shape.rank() >= 2);
+    }
+
+    /** The same parameter, trained or frozen. */
+    public Spec withTraining(boolean trains) {
+      return new Spec(name, shape, decays, sharing, trains);
     }
   }
 
@@ -66,27 +82,39 @@ public final class FlatLayout {
   }
 
   /**
-   * As above, with a gap at the end.
+   * As above, with a gap behind the trained parameters.
    *
-   * @param multiple what {@link #elements} is a multiple of, see {@link #multipleFor}
+   * @param multiple what {@link #trainedElements} is a multiple of, see {@link #multipleFor}
    */
   public FlatLayout(List<Spec> specs, long multiple) {
     List<Spec> ordered = new ArrayList<>(specs);
-    ordered.sort(Comparator.comparing((Spec spec) -> !spec.decays()).thenComparing(Spec::sharing));
+    ordered.sort(Comparator.comparingInt(FlatLayout::region).thenComparing(Spec::sharing));
     long next = 0;
     long decayed = 0;
+    long trained = -1;
     for (Spec spec : ordered) {
+      if (!spec.trained() && trained < 0) {
+        trained = multipleOf(multiple, next);
+        next = trained;
+      }
       if (slots.put(spec.name(), new Slot(next, spec.shape())) != null) {
         throw new IllegalArgumentException("two parameters are named " + spec.name());
       }
-      note(spec.sharing(), new Range(next, paddedElements(spec.shape())));
+      if (spec.trained()) {
+        note(spec.sharing(), new Range(next, paddedElements(spec.shape())));
+      }
       next += paddedElements(spec.shape());
-      if (spec.decays()) {
+      if (spec.trained() && spec.decays()) {
         decayed = next;
       }
     }
     decayedElements = decayed;
-    elements = (next + multiple - 1) / multiple * multiple;
+    trainedElements = trained < 0 ? multipleOf(multiple, next) : trained;
+    elements = Math.max(next, trainedElements);
+  }
+
+  private static long multipleOf(long multiple, long elements) {
+    return (elements + multiple - 1) / multiple * multiple;
   }
 
   /**
@@ -115,9 +143,16 @@ public final class FlatLayout {
     }
   }
 
-  /** Where the parameters of a kind lie, their gaps included: two ranges at most. */
+  /** Where the trained parameters of a kind lie, their gaps included: two ranges at most. */
   public List<Range> ranges(Sharing sharing) {
     return List.copyOf(ranges.getOrDefault(sharing, List.of()));
+  }
+
+  private static int region(Spec spec) {
+    if (!spec.trained()) {
+      return 2;
+    }
+    return spec.decays() ? 0 : 1;
   }
 
   /** Elements that a parameter takes up, the gap behind it included. */
@@ -137,6 +172,11 @@ public final class FlatLayout {
   /** Elements of a flat buffer, gaps included. */
   public long elements() {
     return elements;
+  }
+
+  /** The leading elements that belong to trained parameters, gaps included. */
+  public long trainedElements() {
+    return trainedElements;
   }
 
   /** The leading elements to which weight decay applies. */

@@ -17,10 +17,14 @@ import java.util.List;
 public record MlpBlock(
     LinearLayer gateUp, MlpActivation activation, LinearLayer down, TensorParallel parallel) {
 
-  /** x: [tokens, hidden], taken over; returns [tokens, hidden]. */
-  public Tensor forward(Tape tape, Tensor x) {
-    Tensor wide = parallel.enter(tape, x, all -> gateUp.forward(tape, all));
-    return parallel.leave(tape, down.forward(tape, activation.forward(tape, wide)));
+  /**
+   * x: [tokens, hidden], taken over; returns [tokens, hidden].
+   *
+   * @param dropout what adapters drop
+   */
+  public Tensor forward(Tape tape, Tensor x, DropoutPlan dropout) {
+    Tensor wide = parallel.enter(tape, x, all -> gateUp.forward(tape, all, dropout));
+    return parallel.leave(tape, down.forward(tape, activation.forward(tape, wide), dropout));
   }
 
   List<Parameter> parameters() {

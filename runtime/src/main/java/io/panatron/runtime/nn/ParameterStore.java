@@ -11,8 +11,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * All parameters of a model in one flat buffer, and their gradients in another of the same layout,
- * so that norms, clipping and updates are a few large operations.
+ * All parameters of a model in one flat buffer, and the gradients of those that are trained in a
+ * shorter one of the same layout, so that norms, clipping and updates are a few large operations.
  */
 public final class ParameterStore {
   private final FlatLayout layout;
@@ -59,14 +59,15 @@ public final class ParameterStore {
     this.layout = layout;
     values = run.allocate("parameters", dtype, layout.elements());
     backend.fill(values, 0);
+    long trained = layout.trainedElements();
     if (gradientDType != null) {
-      gradients = run.allocate("gradients", gradientDType, layout.elements());
+      gradients = run.allocate("gradients", gradientDType, trained);
       backend.fill(gradients, 0);
     } else {
       gradients = null;
     }
     for (FlatLayout.Spec spec : specs) {
-      Tensor gradient = gradients == null ? null : view(gradients, spec.name());
+      Tensor gradient = gradients == null || !spec.trained() ? null : view(gradients, spec.name());
       parameters.put(spec.name(), new Parameter(spec.name(), view(values, spec.name()), gradient));
     }
   }
@@ -89,7 +90,15 @@ public final class ParameterStore {
     return List.copyOf(parameters.values());
   }
 
-  /** The part of a flat tensor of this layout that belongs to a parameter. */
+  /** Those that have gradients, in the order of the specs. */
+  public List<Parameter> trained() {
+    return parameters.values().stream().filter(Parameter::isTrained).toList();
+  }
+
+  /**
+   * The part of a flat tensor of this layout that belongs to a parameter; a trained one, if the
+   * tensor covers only these.
+   */
   public Tensor view(Tensor flat, String name) {
     FlatLayout.Slot slot = layout.slot(name);
     return flat.slice(slot.first(), slot.shape().elements()).reshape(slot.shape().toArray());
@@ -104,7 +113,7 @@ public final class ParameterStore {
     return values;
   }
 
-  /** All gradients, [elements] in the accumulator dtype or in BF16. */
+  /** All gradients, [trained elements] in the accumulator dtype or in BF16. */
   public Tensor gradients() {
     if (gradients == null) {
       throw new IllegalStateException("these parameters are not trained");

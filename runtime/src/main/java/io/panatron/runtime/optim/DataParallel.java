@@ -46,7 +46,7 @@ public final class DataParallel {
     this.group = group;
     this.store = store;
     int ranks = group.size();
-    long elements = store.layout().elements();
+    long elements = store.layout().trainedElements();
     long size = settings.overlapReduce() ? settings.bucketSize() : elements;
     buckets = FlatBuckets.of(elements, ranks, FlatLayout.multipleFor(ranks), size);
     distributed = settings.distributed() && ranks > 1;
@@ -78,7 +78,7 @@ public final class DataParallel {
 
   /** The elements that a rank updates. */
   OwnedElements owned(int rank) {
-    return distributed ? buckets.owned(rank) : OwnedElements.all(store.layout().elements());
+    return distributed ? buckets.owned(rank) : OwnedElements.all(store.layout().trainedElements());
   }
 
   /** A micro-batch begins, after the last of which gradients are complete. */

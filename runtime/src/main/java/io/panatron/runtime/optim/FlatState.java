@@ -16,9 +16,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One kind of optimizer state of all parameters, in a flat tensor of the store's layout: numbers as
- * {@link StoredTensor} describes them, each parameter with a scale of its own where the dtype has
- * one. Files hold them in F32.
+ * One kind of optimizer state of all trained parameters, in a flat tensor of the store's layout:
+ * numbers as {@link StoredTensor} describes them, each parameter with a scale of its own where the
+ * dtype has one. Files hold them in F32.
  */
 public final class FlatState {
   /** Elements converted at a time on their way to a file and back. */
@@ -48,8 +48,8 @@ public final class FlatState {
     this.store = store;
     this.name = name;
     this.staging = staging;
-    parameters = store.all().stream().map(p -> p.name()).toList();
-    values = run.allocate(name, dtype, store.layout().elements());
+    parameters = store.trained().stream().map(p -> p.name()).toList();
+    values = run.allocate(name, dtype, store.layout().trainedElements());
     if (StoredTensor.isScaled(dtype)) {
       scales = run.allocate(name + " scales", DType.F32, parameters.size());
       backend.fill(scales, 0);
@@ -61,7 +61,7 @@ public final class FlatState {
 
   static Tensor newStaging(MemoryScope run, ParameterStore store) {
     return run.allocate(
-        "optimizer staging", DType.F32, Math.clamp(store.layout().elements(), 1, CHUNK));
+        "optimizer staging", DType.F32, Math.clamp(store.layout().trainedElements(), 1, CHUNK));
   }
 
   /** As the optimizer and its files call it, such as {@code exp_avg}. */

@@ -61,12 +61,12 @@ final class GradientReduction implements GradientListener {
     this.buckets = buckets;
     this.scattering = scattering;
     this.overlapped = overlapped;
-    for (Parameter parameter : store.all()) {
+    for (Parameter parameter : store.trained()) {
       progress.put(parameter.name(), new Progress());
     }
     for (FlatBuckets.Bucket bucket : buckets.parts()) {
       List<Progress> within = new ArrayList<>();
-      for (Parameter parameter : store.all()) {
+      for (Parameter parameter : store.trained()) {
         FlatLayout.Slot slot = store.layout().slot(parameter.name());
         if (bucket.meets(slot.first(), slot.shape().elements())) {
           within.add(progress.get(parameter.name()));

@@ -7,6 +7,7 @@ import io.panatron.runtime.nn.FlatLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Predicate;
 
 /**
  * The memory that lives as long as a run, known before anything is allocated: parameters, gradients
@@ -29,7 +30,10 @@ public record MemoryPlan(List<Entry> entries) {
     entries = List.copyOf(entries);
   }
 
-  /** The plan of training parameters with an optimizer. */
+  /**
+   * The plan of training parameters with an optimizer; frozen ones have neither gradients nor
+   * state.
+   */
   public static MemoryPlan of(
       List<FlatLayout.Spec> specs, DType dtype, OptimizerSettings optimizer) {
     return of(specs, dtype, optimizer, 1);
@@ -46,13 +50,14 @@ public record MemoryPlan(List<Entry> entries) {
     StateDTypes state = optimizer.stateDTypes();
     List<Entry> entries = new ArrayList<>();
     add(entries, "parameters", dtype, specs, 1);
-    add(entries, "gradients", state.gradients(dtype), specs, 1);
+    List<FlatLayout.Spec> trained = specs.stream().filter(FlatLayout.Spec::trained).toList();
+    add(entries, "gradients", state.gradients(dtype), trained, 1);
     DType main = state.parameters(dtype);
     if (main != null) {
-      addState(entries, "main_param", main, specs, ranks);
+      addState(entries, "main_param", main, trained, ranks);
     }
     for (String moment : Optimizer.momentNames(optimizer.kind())) {
-      addState(entries, moment, state.moment(moment, dtype), specs, ranks);
+      addState(entries, moment, state.moment(moment, dtype), trained, ranks);
     }
     return new MemoryPlan(entries);
   }
@@ -80,9 +85,14 @@ public record MemoryPlan(List<Entry> entries) {
     return entries.stream().mapToLong(Entry::bytes).sum();
   }
 
-  /** Bytes of what a checkpoint holds: all but the gradients, or the parameters alone. */
-  public long savedBytes(boolean withOptimizer) {
+  /**
+   * Bytes of what a checkpoint holds: all but the gradients, or the parameters alone.
+   *
+   * @param parameters which parameters it holds
+   */
+  public long savedBytes(boolean withOptimizer, Predicate<String> parameters) {
     return entries.stream()
+        .filter(entry -> !entry.purpose().equals("parameters") || parameters.test(entry.name()))
         .filter(entry ->
             withOptimizer
                 ? !entry.purpose().equals("gradients")

@@ -20,8 +20,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Main parameters and moments, and one update after another.
  *
- * <p>With F32 (or F64) parameters the model's own values are the main parameters; with BF16 or F16
- * the optimizer keeps main parameters in F32 and rounds them into the model after each update.
+ * <p>It knows the trained parameters only. With F32 (or F64) parameters the model's own values are
+ * the main parameters; with BF16 or F16 the optimizer keeps main parameters in F32 and rounds them
+ * into the model after each update.
  *
  * <p>{@link StateDTypes} may have main parameters, gradients and moments stored narrower; each
  * parameter is then updated by itself, since its scales are its own.
@@ -269,7 +270,7 @@ public final class Optimizer {
 
   private void updateEach(double rate, double gradientScale) {
     FlatLayout layout = store.layout();
-    List<Parameter> parameters = store.all();
+    List<Parameter> parameters = store.trained();
     for (int i = 0; i < parameters.size(); i++) {
       FlatLayout.Slot slot = layout.slot(parameters.get(i).name());
       long count = slot.shape().elements();

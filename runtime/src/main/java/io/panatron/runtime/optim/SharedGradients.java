@@ -148,7 +148,7 @@ public final class SharedGradients {
 
   /** The first parameter of this rank whose gradient, not yet reduced, is not finite. */
   @Nullable String firstNonFinite() {
-    for (Parameter parameter : store.all()) {
+    for (Parameter parameter : store.trained()) {
       if (!Double.isFinite(backend.sumOfSquares(parameter.trainedGradient()))) {
         return parameter.name();
       }

@@ -35,7 +35,7 @@ public final class WholeState {
     this.store = store;
     this.optimizer = optimizer;
     collected = wanted && optimizer.samples().isDistributed();
-    long elements = store.layout().elements();
+    long elements = store.layout().trainedElements();
     if (!collected || !optimizer.samples().isFirst()) {
       mainParameters = null;
       return;

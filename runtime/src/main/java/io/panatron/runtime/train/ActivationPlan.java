@@ -12,6 +12,7 @@ import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.TransformerModel;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.TensorParallel;
@@ -51,13 +52,15 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
         recompute,
         parallel,
         sequenceStarts,
-        new TokenObjective(TokenLoss.CROSS_ENTROPY, true));
+        new TokenObjective(TokenLoss.CROSS_ENTROPY, true),
+        Tuning.FULL);
   }
 
   /**
    * As above, of one rank among those that share the model's matrices.
    *
    * @param parallel as {@link TensorParallel#planned} makes it
+   * @param tuning what is trained
    */
   static ActivationPlan of(
       ModelConfig config,
@@ -65,20 +68,22 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
       RecomputePlan recompute,
       TensorParallel parallel,
       int[] sequenceStarts,
-      Objective objective) {
+      Objective objective,
+      Tuning tuning) {
     int[] starts = filledTo(parallel.tokenMultiple(), sequenceStarts);
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
         MemoryScope run = pool.scope("run", false);
         MemoryScope scope = pool.scope("micro-batch", false)) {
       ParameterStore store =
-          new ParameterStore(backend, run, ModelBuilder.specs(config, parallel), dtype, true);
+          new ParameterStore(backend, run, tuning.specs(config, parallel), dtype, true);
       TransformerModel model =
           ModelBuilder.build(
                   config,
                   store,
                   ModelBuilder.rotary(backend.device(), run, config, 1, dtype.accumulator()),
-                  parallel)
+                  parallel,
+                  tuning)
               .recomputing(recompute);
       long tokens = starts[starts.length - 1];
       Tensor ids = scope.allocate("ids", DType.I32, tokens);

@@ -5,6 +5,11 @@ import io.panatron.kernels.DType;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.LoadedModel;
+import io.panatron.runtime.model.ModelConfig;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.LoraSettings;
+import io.panatron.runtime.model.lora.PartialTuning;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
@@ -18,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Times training steps on random token ids: the very steps of {@code sft}, with AdamW and clipping.
@@ -28,6 +34,7 @@ import java.util.SplittableRandom;
  * @param accumulation micro-batches of a step, of all ranks together
  * @param dropout how much is dropped
  * @param recompute what backward computes a second time
+ * @param tuner which parameters are trained
  * @param sharing how data-parallel ranks share their work
  * @param warmup steps that are not timed, at least 1
  * @param steps steps that are timed
@@ -40,9 +47,28 @@ public record Benchmark(
     DType dtype,
     DropoutRates dropout,
     RecomputeSettings recompute,
+    Tuner tuner,
     Sharing sharing,
     int warmup,
     int steps) {
+
+  /**
+   * What is trained: all, adapters, or all but some parameters.
+   *
+   * @param lora of adapters, or null for none
+   * @param targets modules that get adapters
+   */
+  public record Tuner(@Nullable LoraSettings lora, List<String> targets, PartialTuning partial) {
+    Tuning of(ModelConfig config) {
+      return lora == null
+          ? partial.of(config)
+          : Tuning.of(AdapterPlan.named(config, lora, targets, List.of(), null));
+    }
+
+    double dropout() {
+      return lora == null ? 0 : lora.dropout();
+    }
+  }
 
   /**
    * How data-parallel ranks share their work.
@@ -64,7 +90,9 @@ public record Benchmark(
 
   /** Runs all steps. */
   public Result run(RankContext rank) {
-    LoadedModel.Options options = new LoadedModel.Options(dtype, true, sequenceLength, 0, false);
+    LoadedModel.Options options =
+        new LoadedModel.Options(dtype, true, sequenceLength, 0, false)
+            .with(tuner.of(ModelConfig.read(model)));
     try (LoadedModel loaded = LoadedModel.open(rank, model, options)) {
       Optimizer optimizer =
           new Optimizer(
@@ -82,7 +110,7 @@ public record Benchmark(
               true,
               false,
               TokenLoss.CROSS_ENTROPY,
-              new DropoutStreams(dropout, 0, rank.coordinates()));
+              new DropoutStreams(dropout.withAdapter(tuner.dropout()), 0, rank.coordinates()));
       SplittableRandom random = new SplittableRandom(0);
       double[] seconds = new double[steps];
       long firstStep = 0;

@@ -1,16 +1,26 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Backend;
+import io.panatron.kernels.Tensor;
+import io.panatron.runtime.checkpoint.AdapterConfig;
+import io.panatron.runtime.checkpoint.AdapterFolder;
+import io.panatron.runtime.checkpoint.AdapterMerge;
 import io.panatron.runtime.checkpoint.AsyncCheckpoints;
 import io.panatron.runtime.checkpoint.CheckpointContents;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.HfModelFolder;
+import io.panatron.runtime.checkpoint.ModelFolder;
+import io.panatron.runtime.checkpoint.TensorSource;
 import io.panatron.runtime.checkpoint.TrainerState;
+import io.panatron.runtime.config.ArgumentsFile;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.model.lora.AdapterPlan;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.WholeState;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -38,6 +48,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final LoadedModel model;
   private final Optimizer optimizer;
   private final WholeState whole;
+  private final Backend backend;
+  private final WeightTransfer trained;
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
@@ -59,6 +71,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       Optimizer optimizer,
       WholeState whole,
       WeightTransfer transfer,
+      WeightTransfer trained,
+      Backend backend,
       RunReporter reporter,
       String argsJson,
       long seed) {
@@ -69,6 +83,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.optimizer = optimizer;
     this.whole = whole;
     this.transfer = transfer;
+    this.trained = trained;
+    this.backend = backend;
     this.reporter = reporter;
     this.argsJson = argsJson;
     this.seed = seed;
@@ -170,20 +186,39 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
     SavedTensors tensors =
-        SavedTensors.of(transfer, model, optimizer, whole, settings.saveOptimizer());
-    HfModelFolder folder =
-        new HfModelFolder(
-            inputs.files(),
-            WeightTransfer.fileDtype(model.store().values().dtype()),
-            tensors.model(),
-            settings.maxShardBytes());
+        SavedTensors.of(transfer, trained, model, optimizer, whole, settings.saveOptimizer());
     return new CheckpointContents(
         progress.iteration(),
-        folder,
+        modelFolder(tensors.model()),
         tensors.mainParameters(),
         tensors.optimizer(),
         state(progress),
         argsJson);
+  }
+
+  private ModelFolder modelFolder(List<TensorSource> weights) {
+    Tensor values = model.store().values();
+    HfModelFolder model =
+        new HfModelFolder(
+            inputs.files(),
+            WeightTransfer.fileDtype(values.dtype()),
+            weights,
+            config.checkpoints().maxShardBytes());
+    AdapterPlan plan = inputs.tuning().adapters();
+    if (plan == null) {
+      return model;
+    }
+    AdapterConfig adapter =
+        plan.config(inputs.model(), inputs.modelFolder().toAbsolutePath().normalize().toString());
+    HfModelFolder merged =
+        model.withFiles(
+            inputs.files().with(ArgumentsFile.NAME, argsJson.getBytes(StandardCharsets.UTF_8)));
+    return new AdapterFolder(
+        adapter,
+        new WeightTransfer(backend, plan.fileLayouts(inputs.model()))
+            .sources(this.model.store(), values),
+        inputs.vocabulary().isNone() ? Map.of() : inputs.files().others(),
+        config.tuner().merges() ? tuned -> AdapterMerge.merged(merged, adapter, tuned) : null);
   }
 
   /** The newest checkpoint of this run; null before the first. */

@@ -3,6 +3,7 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.AdapterFiles;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.SafetensorsFile;
 import io.panatron.runtime.checkpoint.SafetensorsTensor;
@@ -46,6 +47,11 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
   static @Nullable Checkpoint open(
       TrainingConfig.Resume resume, TrainingConfig config, Consumer<String> say) {
     Checkpoint found = Checkpoint.find(resume.load(), say);
+    if (found != null && config.tuner().lora() && !AdapterFiles.isAdapter(found.folder())) {
+      throw new UserError(
+          "--adapter_load %s holds the checkpoint of a whole model and no adapter; give it to --load or --model."
+              .formatted(resume.load()));
+    }
     if (found == null) {
       UserError missing = Checkpoint.missing(resume.load());
       if (resume.required() || config.arguments().value("model") == null) {
@@ -72,7 +78,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     if (checkpoint == null || resume == null) {
       return fresh(config);
     }
-    if (!inputs.vocabulary().isNone() && !resume.finetune()) {
+    boolean adapter = config.tuner().lora();
+    if (!inputs.vocabulary().isNone() && !resume.finetune() && !adapter) {
       throw new UserError(
           "--new_special_tokens adds %s to the tokenizer of %s, whose optimizer knows nothing of them; add --finetune true to start over from its weights"
               .formatted(
@@ -81,16 +88,14 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     }
     // The tensors of the checkpoint have its own number of rows.
     WeightTransfer saved =
-        inputs.vocabulary().isNone()
+        inputs.vocabulary().isNone() || adapter
             ? transfer
-            : new WeightTransfer(
-                rank.backend(),
-                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()),
-                inputs.model(),
+            : inputs.stateTransfer(
+                rank,
                 model.parallel(),
-                rank.memory());
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()));
     Restoration restoration = new Restoration(checkpoint, saved, model, optimizer, rank);
-    restoration.loadMainParameters(config.checkMemory());
+    restoration.loadMainParameters(adapter, config.checkMemory());
     if (resume.finetune()) {
       say.accept("Weights           from " + checkpoint.folder() + ", starting at iteration 0");
       return fresh(config);
@@ -104,7 +109,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         say.accept("Note: the checkpoint knows no loss scale, so it starts at " + dynamic.scale());
       }
     }
-    long seed = resume.loadRandomState() ? seed(config, state, say) : config.seed();
+    long seed = resume.loadRandomState() ? seed(config, inputs, state, say) : config.seed();
     checkData(config, inputs, state, rank.sizes().data());
     say.accept(
         "Resuming          %s at iteration %d, %d samples consumed"
@@ -115,7 +120,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         seed);
   }
 
-  private static long seed(TrainingConfig config, TrainerState state, Consumer<String> say) {
+  private static long seed(
+      TrainingConfig config, RunInputs inputs, TrainerState state, Consumer<String> say) {
     List<Long> saved = state.randomStates().get(CheckpointWriter.SEED);
     if (saved == null) {
       return config.seed();
@@ -127,7 +133,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
               .formatted(
                   seed,
                   config.seed(),
-                  config.dropout().areZero()
+                  inputs.dropout(config.dropout()).areZero()
                       ? ""
                       : "; dropout goes on with the checkpoint's, unless --no_load_rng true"));
     }
@@ -173,7 +179,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       RankContext rank) {
 
     /** The exact weights, where the model's own dtype is narrower. */
-    void loadMainParameters(boolean checkMemory) {
+    void loadMainParameters(boolean adapter, boolean checkMemory) {
       try (Arena arena = Arena.ofConfined();
           MemoryScope scratch = rank.memory().scope("checkpoint loading", checkMemory)) {
         Tensor main = optimizer.mainParameters();
@@ -191,7 +197,11 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         }
         // Without such a file the weights are all there is, and may be finer than the model's.
         Map<String, SafetensorsTensor> exact =
-            file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
+            file != null
+                ? file.tensors()
+                : adapter
+                    ? checkpoint.openAdapter(arena).tensors()
+                    : checkpoint.openWeights(arena).tensors();
         load(exact, "", main, scratch);
         optimizer.publishMainParameters();
       }
@@ -232,7 +242,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         transfer.load(tensors, prefix, model.store(), flat, scratch);
         return;
       }
-      long elements = model.store().layout().elements();
+      long elements = model.store().layout().trainedElements();
       Tensor whole = scratch.allocate("whole state", flat.dtype(), elements);
       rank.backend().fill(whole, 0);
       transfer.load(tensors, prefix, model.store(), whole, scratch);

@@ -1,9 +1,9 @@
 package io.panatron.runtime.train;
 
 import io.panatron.runtime.model.HeadKind;
-import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.nn.FlatLayout;
 import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.nn.TensorParallel;
@@ -13,6 +13,7 @@ import io.panatron.runtime.parallel.topology.ParallelSizes;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** Says what a run is about to do. */
@@ -88,11 +89,16 @@ final class RunHeader {
     ParallelSizes sizes = rank.sizes();
     say.accept("Parallel layout   " + describe(sizes));
     TensorParallel parallel = planned(sizes);
-    List<FlatLayout.Spec> specs = ModelBuilder.specs(model, parallel);
+    Tuning tuning = inputs.tuning();
+    if (!tuning.equals(Tuning.FULL)) {
+      say.accept(describe(tuning, model));
+    }
+    List<FlatLayout.Spec> specs = tuning.specs(model, parallel);
     boolean shared = config.arguments().flag("use_distributed_optimizer");
     int shares = shared ? sizes.data() * sizes.context() : 1;
     MemoryPlan plan = MemoryPlan.of(specs, inputs.dtype(), config.optimizer(), shares);
     MemoryPlan whole = MemoryPlan.of(specs, inputs.dtype(), config.optimizer());
+    Predicate<String> saved = name -> tuning.adapters() == null || isTrained(name, tuning, model);
     say.accept(
         String.format(
             Locale.ROOT,
@@ -105,7 +111,7 @@ final class RunHeader {
           String.format(
               Locale.ROOT,
               "  and %.1f MiB to copy a checkpoint to, twice that where two saves overlap",
-              whole.savedBytes(saving.saveOptimizer()) / MIB));
+              whole.savedBytes(saving.saveOptimizer(), saved) / MIB));
     }
     if (shares > 1 && saving.saveOptimizer()) {
       say.accept(
@@ -113,12 +119,28 @@ final class RunHeader {
               Locale.ROOT,
               "  and %.1f MiB on the main rank to bring the optimizer's state together for"
                   + " checkpoints",
-              (whole.savedBytes(true) - whole.savedBytes(false)) / MIB));
+              (whole.savedBytes(true, saved) - whole.savedBytes(false, saved)) / MIB));
     }
     printActivations(say, config, inputs, sizes);
     if (config.printMemoryPlan()) {
       plan.table().forEach(line -> say.accept("  " + line));
     }
+  }
+
+  private static boolean isTrained(String name, Tuning tuning, ModelConfig model) {
+    return tuning.specs(model).stream().anyMatch(s -> s.name().equals(name) && s.trained());
+  }
+
+  private static String describe(Tuning tuning, ModelConfig model) {
+    long trained = tuning.trainedElements(model);
+    long all = tuning.specs(model).stream().mapToLong(spec -> spec.shape().elements()).sum();
+    return String.format(
+        Locale.ROOT,
+        "Trained           %,d of %,d parameters (%.3f %%)%s",
+        trained,
+        all,
+        100.0 * trained / all,
+        tuning.adapters() == null ? "" : ", LoRA of " + tuning.adapters().describe());
   }
 
   private static String architecture(ModelConfig model) {
@@ -154,7 +176,13 @@ final class RunHeader {
       RunInputs inputs, RecomputePlan recompute, TensorParallel parallel, int[] starts) {
     ActivationPlan plan =
         ActivationPlan.of(
-            inputs.model(), inputs.dtype(), recompute, parallel, starts, inputs.task().objective());
+            inputs.model(),
+            inputs.dtype(),
+            recompute,
+            parallel,
+            starts,
+            inputs.task().objective(),
+            inputs.tuning());
     return String.format(
         Locale.ROOT,
         "at most %.1f MiB (%.1f MiB kept for backward)",
@@ -201,7 +229,8 @@ final class RunHeader {
             inputs.recompute(),
             planned(sizes),
             starts,
-            inputs.task().objective());
+            inputs.task().objective(),
+            inputs.tuning());
     say.accept(
         String.format(
             Locale.ROOT,

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.UserError;
+import io.panatron.runtime.checkpoint.AdapterFiles;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.ModelFolderFiles;
 import io.panatron.runtime.config.ComputePrecision;
@@ -18,7 +19,12 @@ import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
 import io.panatron.runtime.model.VocabularyGrowth;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.model.lora.AdapterPlan;
+import io.panatron.runtime.model.lora.Tuning;
+import io.panatron.runtime.nn.DropoutRates;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.nn.TensorParallel;
+import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
@@ -29,8 +35,9 @@ import org.jspecify.annotations.Nullable;
  * What a run reads, opened and checked before anything is written: checkpoint, model configuration,
  * tokenizer, template, data, and the length of the run that follows from them.
  *
- * @param checkpoint what the run continues from, or null
+ * @param checkpoint what the run continues from, or null; of an adapter where adapters are trained
  * @param modelFolder the checkpoint, or the folder of {@code --model}
+ * @param tuning which parameters are trained
  * @param files what checkpoints take over from it, added tokens included
  * @param saved what the folder's weights are to be read as
  * @param model what the saved config.json will say: {@code saved} with room for added tokens
@@ -43,6 +50,7 @@ import org.jspecify.annotations.Nullable;
 record RunInputs(
     @Nullable Checkpoint checkpoint,
     Path modelFolder,
+    Tuning tuning,
     ModelFolderFiles files,
     ModelConfig saved,
     ModelConfig model,
@@ -69,7 +77,7 @@ record RunInputs(
       TrainingConfig config, Backend backend, int dataRanks, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
-    Path folder = checkpoint == null ? config.model() : checkpoint.folder();
+    Path folder = modelFolder(config, checkpoint, say);
     Path configFile = ModelConfig.file(folder);
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
@@ -93,6 +101,8 @@ record RunInputs(
         files = files.with(tokenizer.addedTokens().changed(files.others()), vocabulary.rows());
       }
       requireVocabulary(tokenizer, model);
+      boolean adapts = config.tuner().lora();
+      Tuning tuning = config.tuner().of(model, adapts ? checkpoint : null, vocabulary, say);
       ZonedDateTime now = DataAgreement.templateTime(checkpoint, resume);
       ChatTemplate template =
           ChatTemplates.choose(
@@ -105,6 +115,7 @@ record RunInputs(
           new RunInputs(
               checkpoint,
               folder,
+              tuning,
               files,
               saved,
               model,
@@ -127,6 +138,60 @@ record RunInputs(
         }
         tokenizer.close();
       }
+    }
+  }
+
+  /** Where the model's weights are. */
+  private static Path modelFolder(
+      TrainingConfig config, @Nullable Checkpoint checkpoint, Consumer<String> say) {
+    Path load = config.arguments().pathOrNull("load");
+    Path folder;
+    if (!config.tuner().lora()) {
+      folder = checkpoint == null ? config.model() : checkpoint.folder();
+    } else if (load == null) {
+      folder = config.model();
+    } else {
+      folder = Checkpoint.open(load, say).folder();
+      say.accept("Weights           from " + folder);
+    }
+    if (AdapterFiles.isAdapterAlone(folder)) {
+      throw new UserError(
+          "%s holds an adapter and no model; give the model it was made for to --model, and this folder to --adapter_load to resume or to --adapters to start from its weights."
+              .formatted(folder));
+    }
+    return folder;
+  }
+
+  /** What adapters drop, in training. */
+  DropoutRates dropout(DropoutRates of) {
+    AdapterPlan adapters = tuning.adapters();
+    return adapters == null ? of : of.withAdapter(adapters.settings().dropout());
+  }
+
+  /** Between files and the parameters that are trained. */
+  WeightTransfer stateTransfer(RankContext rank, TensorParallel parallel) {
+    return stateTransfer(rank, parallel, model);
+  }
+
+  /** As above, for files of a model with fewer rows of the vocabulary. */
+  WeightTransfer stateTransfer(RankContext rank, TensorParallel parallel, ModelConfig saved) {
+    return tuning.equals(Tuning.FULL)
+        ? new WeightTransfer(rank.backend(), saved, model, parallel, rank.memory())
+        : new WeightTransfer(rank.backend(), tuning.stateLayouts(saved));
+  }
+
+  /**
+   * Refuses what ranks that share matrices cannot do yet.
+   *
+   * @param ranks that share them
+   */
+  void requireTunable(int ranks) {
+    if (ranks > 1 && !tuning.equals(Tuning.FULL)) {
+      throw new UserError(
+          ("--tensor_model_parallel_size %d with %s is not supported yet; train on ranks that share"
+                  + " no matrices, which may be several data-parallel ones.")
+              .formatted(
+                  ranks, tuning.adapters() == null ? "frozen parameters" : "--tuner_type lora"));
     }
   }
 

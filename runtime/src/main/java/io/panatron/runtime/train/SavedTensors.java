@@ -24,11 +24,14 @@ record SavedTensors(
   /**
    * Lists the tensors of a run.
    *
+   * @param transfer of the weights
+   * @param trained of what has state: {@code transfer} itself where everything is trained
    * @param state what was collected of the optimizer's state
    * @param withOptimizer whether main parameters and moments are saved, too
    */
   static SavedTensors of(
       WeightTransfer transfer,
+      WeightTransfer trained,
       LoadedModel model,
       Optimizer optimizer,
       WholeState state,
@@ -41,16 +44,16 @@ record SavedTensors(
     if (withOptimizer) {
       FlatState narrow = optimizer.narrowParameters();
       if (narrow != null) {
-        main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
+        main.addAll(trained.sources(narrow, "", scalesName(narrow)));
       } else if (state.mainParameters() != values) {
-        main.addAll(transfer.sources(model.store(), state.mainParameters()));
+        main.addAll(trained.sources(model.store(), state.mainParameters()));
       }
       new TreeMap<>(optimizer.narrowMoments())
           .forEach((name, moment) ->
-              moments.addAll(transfer.sources(moment, name + ".", scalesName(moment))));
+              moments.addAll(trained.sources(moment, name + ".", scalesName(moment))));
       new TreeMap<>(state.moments())
           .forEach(
-              (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
+              (name, flat) -> moments.addAll(trained.sources(model.store(), flat, name + ".")));
     }
     return new SavedTensors(weights, main, moments);
   }

@@ -14,6 +14,7 @@ import java.util.List;
  */
 record ShardSink(
     WeightTransfer transfer,
+    WeightTransfer trained,
     LoadedModel model,
     Optimizer optimizer,
     WholeState state,
@@ -24,7 +25,7 @@ record ShardSink(
   public void save(Progress progress) {
     state.collect();
     if (state.isHere()) {
-      SavedTensors.of(transfer, model, optimizer, state, withOptimizer);
+      SavedTensors.of(transfer, trained, model, optimizer, state, withOptimizer);
       transfer.serveSaving();
     }
   }

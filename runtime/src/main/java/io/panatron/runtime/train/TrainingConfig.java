@@ -35,15 +35,17 @@ import org.jspecify.annotations.Nullable;
  *
  * @param arguments the parsed command line, kept for args.json
  * @param model folder that gives configuration and tokenizer, and weights unless a checkpoint does
+ * @param tuner which parameters are trained
  * @param resume where to continue from, or null
  * @param learningRate the schedule, still in iterations
  * @param optimizer how parameters are updated
- * @param dropout how much is dropped in training
+ * @param dropout how much is dropped in training, adapters aside
  * @param recompute what backward computes a second time
  */
 public record TrainingConfig(
     ParsedArguments arguments,
     Path model,
+    TunerArguments tuner,
     @Nullable Resume resume,
     Data data,
     Batches batches,
@@ -59,7 +61,7 @@ public record TrainingConfig(
   /**
    * Continuing from a checkpoint.
    *
-   * @param load a checkpoint or run folder
+   * @param load a checkpoint or run folder; of an adapter, where adapters are trained
    * @param finetune take the weights only and start at iteration 0
    */
   public record Resume(
@@ -157,6 +159,7 @@ public record TrainingConfig(
     return new TrainingConfig(
         a,
         model != null ? model : load != null ? load : a.path("model"),
+        TunerArguments.of(a),
         resume(a),
         data(a, fetched.data()),
         batches(a),
@@ -181,8 +184,9 @@ public record TrainingConfig(
    * in so many words.
    */
   private static @Nullable Resume resume(ParsedArguments a) {
-    Path load = a.pathOrNull("load");
-    if (load == null && isAsked(a, "no_load_optim") && isAsked(a, "no_load_rng")) {
+    boolean lora = a.text("tuner_type").equals("lora");
+    Path load = a.pathOrNull(lora ? "adapter_load" : "load");
+    if (!lora && load == null && isAsked(a, "no_load_optim") && isAsked(a, "no_load_rng")) {
       load = a.pathOrNull("model");
       load = load != null && Checkpoint.isCheckpoint(load) ? load : null;
     }

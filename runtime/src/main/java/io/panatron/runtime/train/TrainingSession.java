@@ -13,6 +13,7 @@ import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
+import io.panatron.runtime.model.lora.Tuning;
 import io.panatron.runtime.observe.ProgressDisplay;
 import io.panatron.runtime.observe.ResumedLog;
 import io.panatron.runtime.observe.RunLog;
@@ -105,8 +106,9 @@ public final class TrainingSession {
         }
         Optimizer optimizer = optimizer(model);
         WeightTransfer transfer = transfer(inputs, model);
+        WeightTransfer trained = trained(inputs, model, transfer);
         ResumeState resumed =
-            ResumeState.restore(config, inputs, transfer, model, optimizer, rank, this::say);
+            ResumeState.restore(config, inputs, trained, model, optimizer, rank, this::say);
         TrainingConfig.Checkpoints saving = config.checkpoints();
         if (!stop.begin()) {
           throw new UserError("stopped before training began; nothing was written");
@@ -134,6 +136,8 @@ public final class TrainingSession {
                     optimizer,
                     wholeState(model, optimizer),
                     transfer,
+                    trained,
+                    rank.backend(),
                     watching.reporter(),
                     writeArguments(folder, inputs),
                     resumed.seed())) {
@@ -171,8 +175,9 @@ public final class TrainingSession {
     try (LoadedModel model = openModel(inputs)) {
       Optimizer optimizer = optimizer(model);
       WeightTransfer transfer = transfer(inputs, model);
+      WeightTransfer trained = trained(inputs, model, transfer);
       ResumeState resumed =
-          ResumeState.restore(config, inputs, transfer, model, optimizer, rank, line -> {});
+          ResumeState.restore(config, inputs, trained, model, optimizer, rank, line -> {});
       try (BatchSource batches = trainingBatches(inputs, resumed.progress())) {
         new Trainer(
                 settings,
@@ -182,6 +187,7 @@ public final class TrainingSession {
                 evaluation(inputs, model, null),
                 new ShardSink(
                     transfer,
+                    trained,
                     model,
                     optimizer,
                     wholeState(model, optimizer),
@@ -205,6 +211,7 @@ public final class TrainingSession {
     try {
       ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
       inputs.task().requireRanks(rank.sizes().world());
+      inputs.requireTunable(rank.sizes().tensor());
       refuseToReplaceItsSource(inputs);
       fits = true;
       return inputs;
@@ -242,6 +249,13 @@ public final class TrainingSession {
 
   private WeightTransfer transfer(RunInputs inputs, LoadedModel model) {
     return new WeightTransfer(rank.backend(), inputs.model(), model.parallel(), rank.memory());
+  }
+
+  /** For what has optimizer state; the same object where that is everything. */
+  private WeightTransfer trained(RunInputs inputs, LoadedModel model, WeightTransfer transfer) {
+    return inputs.tuning().equals(Tuning.FULL)
+        ? transfer
+        : inputs.stateTransfer(rank, model.parallel());
   }
 
   /** Whether any rank was asked to stop: all ask at the same points and get the same answer. */
@@ -316,7 +330,7 @@ public final class TrainingSession {
             model.network().recomputing(inputs.recompute()),
             optimizer,
             config.checkMemory(),
-            new DropoutStreams(config.dropout(), seed, rank.coordinates()));
+            new DropoutStreams(inputs.dropout(config.dropout()), seed, rank.coordinates()));
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -331,7 +345,8 @@ public final class TrainingSession {
             inputs.positions(),
             config.seed(),
             config.checkMemory(),
-            config.optimizer().stateDTypes().gradients(inputs.dtype())),
+            config.optimizer().stateDTypes().gradients(inputs.dtype()),
+            inputs.tuning()),
         inputs.vocabulary().isNone() ? null : inputs.vocabulary());
   }
 
@@ -407,9 +422,15 @@ public final class TrainingSession {
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          inputs
-              .task()
-              .complete(SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()))
+          config
+              .tuner()
+              .effective(
+                  inputs
+                      .task()
+                      .complete(
+                          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())),
+                  inputs.model(),
+                  inputs.tuning())
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),

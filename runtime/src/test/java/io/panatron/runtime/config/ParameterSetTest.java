@@ -152,7 +152,7 @@ class ParameterSetTest {
         "model=None                                     | --model is required",
         "dataset=None                                   | --dataset is required",
         "device=cuda                                    | what works is auto, cpu, reference",
-        "tuner_type=lora                                | LoRA",
+        "lora_rank=4                                    | --tuner_type lora",
         "dataloader_type=external                       | is for --streaming true",
         "save_total_limit=2 save_retain_interval=4      | keep one of them",
         "use_persistent_ckpt_worker=true                | no effect without --async_save true",

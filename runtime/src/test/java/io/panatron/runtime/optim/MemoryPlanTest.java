@@ -15,8 +15,12 @@ class MemoryPlanTest {
   private static final long ELEMENTS = 101 * 64;
 
   private static MemoryPlan plan(DType compute, StateDTypes state) {
+    return plan(SPECS, compute, state);
+  }
+
+  private static MemoryPlan plan(List<FlatLayout.Spec> specs, DType compute, StateDTypes state) {
     return MemoryPlan.of(
-        SPECS,
+        specs,
         compute,
         new OptimizerSettings(
             OptimizerSettings.Kind.ADAM,
@@ -38,6 +42,19 @@ class MemoryPlanTest {
   void aPlainOptimizerTakesSixteenBytesAParameter() {
     assertThat(plan(DType.F32, StateDTypes.DEFAULT).bytes()).isEqualTo(16 * ELEMENTS);
     assertThat(plan(DType.BF16, StateDTypes.DEFAULT).bytes()).isEqualTo(18 * ELEMENTS);
+  }
+
+  @Test
+  void aFrozenParameterTakesItsOwnBytesAlone() {
+    List<FlatLayout.Spec> specs =
+        List.of(
+            new FlatLayout.Spec("a", Shape.of(100, 64), false),
+            new FlatLayout.Spec("b", Shape.of(64)));
+    MemoryPlan plan = plan(specs, DType.BF16, StateDTypes.DEFAULT);
+
+    assertThat(plan.bytes()).isEqualTo(2 * ELEMENTS + 16 * 64);
+    assertThat(plan.savedBytes(true, name -> name.equals("b"))).isEqualTo(14 * 64);
+    assertThat(new FlatLayout(specs).trainedElements()).isEqualTo(64);
   }
 
   @Test

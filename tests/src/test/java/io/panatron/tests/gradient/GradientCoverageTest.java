@@ -23,6 +23,7 @@ final class GradientCoverageTest {
     Set<String> checked =
         Stream.of(
                 LinearGradientTest.class,
+                LowRankGradientTest.class,
                 NormGradientTest.class,
                 AttentionGradientTest.class,
                 LossGradientTest.class,

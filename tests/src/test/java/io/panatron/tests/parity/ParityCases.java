@@ -22,6 +22,7 @@ final class ParityCases {
             CopyParity.cases(dtype),
             DropoutParity.cases(dtype),
             LinearParity.cases(dtype),
+            LowRankParity.cases(dtype),
             EmbeddingParity.cases(dtype),
             RmsNormParity.cases(dtype),
             LayerNormParity.cases(dtype),
