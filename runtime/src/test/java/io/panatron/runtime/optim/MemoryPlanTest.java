@@ -48,7 +48,7 @@ class MemoryPlanTest {
   void aFrozenParameterTakesItsOwnBytesAlone() {
     List<FlatLayout.Spec> specs =
         List.of(
-            new FlatLayout.Spec("a", Shape.of(100, 64), false),
+            new FlatLayout.Spec("a", Shape.of(100, 64)).withTraining(false),
             new FlatLayout.Spec("b", Shape.of(64)));
     MemoryPlan plan = plan(specs, DType.BF16, StateDTypes.DEFAULT);
 
