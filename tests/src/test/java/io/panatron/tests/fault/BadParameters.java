@@ -29,9 +29,9 @@ final class BadParameters {
         set("what is not supported yet", "fp8_format", "e4m3", "--fp8_format", "not supported yet"),
         set(
             "parallelism that is not there yet",
-            "tensor_model_parallel_size",
+            "context_parallel_size",
             2,
-            "--tensor_model_parallel_size"),
+            "--context_parallel_size"),
         set(
             "a GPU that is not supported yet",
             "device",
