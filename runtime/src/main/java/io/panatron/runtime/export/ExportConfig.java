@@ -115,6 +115,11 @@ public record ExportConfig(
   }
 
   private static void requireMeaning(ParsedArguments a) {
+    if (a.isGiven("adapters")) {
+      throw new UserError(
+          "--adapters: an export does not merge LoRA adapters yet; sft with --merge_lora true saves a"
+              + " merged folder beside each checkpoint, which can be exported.");
+    }
     List<String> strange =
         a.parameters().stream()
             .filter(p -> a.isGiven(p.name()) && !HEEDED.contains(p.name()))
