@@ -5,6 +5,7 @@ module io.panatron.runtime {
   requires jdk.unsupported;
   requires transitive com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
+  requires com.fasterxml.jackson.dataformat.yaml;
   requires ai.djl.tokenizers;
   requires dev.hardwood.core;
   requires java.desktop;
@@ -19,7 +20,9 @@ module io.panatron.runtime {
   exports io.panatron.runtime.config;
   exports io.panatron.runtime.data;
   exports io.panatron.runtime.data.agent;
+  exports io.panatron.runtime.export;
   exports io.panatron.runtime.generate;
+  exports io.panatron.runtime.hub;
   exports io.panatron.runtime.model;
   exports io.panatron.runtime.nn;
   exports io.panatron.runtime.observe;
@@ -31,6 +34,7 @@ module io.panatron.runtime {
   exports io.panatron.runtime.parallel.timeline;
   exports io.panatron.runtime.parallel.topology;
   exports io.panatron.runtime.quickstart;
+  exports io.panatron.runtime.task;
   exports io.panatron.runtime.tensor;
   exports io.panatron.runtime.train;
 }

@@ -65,17 +65,18 @@ from swift.template import TEMPLATE_MAPPING, Template  # noqa: E402
 NAMES = (
     "chatml default dummy qwen qwen2_5 qwen2_5_math qwen3 qwen3_thinking qwen3_nothinking qwen3_coder qwq qwq_preview mimo_rl"
     " llama llama3 llama3_2 mistral_nemo mistral_2501 zephyr deepseek deepseek_coder deepseek_v2_5 deepseek_r1 yi_coder"
-    " internlm2 gemma phi3 phi4 minicpm ernie codefuse xverse"
+    " internlm2 gemma phi3 phi4 minicpm ernie codefuse xverse modelscope_agent baichuan_m1 numina ziya bluelm"
+    " codefuse_codellama sus orion mengzi c4ai aya wizardlm2 wizardlm2_moe atom ling ling2 dots1 hunyuan_moe iquestcoder"
 ).split()
 AGENTS = (
     "react_en react_zh react_grpo toolbench qwen_en qwen_zh qwen_en_parallel qwen_zh_parallel qwen3_coder hermes llama3 llama4"
-    " mistral"
+    " mistral chatglm4 glm4 glm4_5 glm4_7 deepseek_v3_1 hunyuan_hermes youtu"
 ).split()
 SPECIAL = (
     "<EOS> <BOS> <s> </s> <|im_start|> <|im_end|> <|im_sep|> <|endoftext|> <|begin_of_text|> <|start_header_id|>"
     " <|end_header_id|> <|eot_id|> <|header_start|> <|header_end|> <|eot|> [INST] [/INST] [SYSTEM_PROMPT] [/SYSTEM_PROMPT]"
     " <|EOT|> <｜begin▁of▁sentence｜> <｜end▁of▁sentence｜> <｜User｜> <｜Assistant｜> <bos> <start_of_turn> <end_of_turn>"
-    " <|system|> <|user|> <|assistant|> <|end|> <|begin_of_sentence|> <|end_of_sentence|>"
+    " <|system|> <|user|> <|assistant|> <|end|> <|begin_of_sentence|> <|end_of_sentence|> <BOS_TOKEN> <|eos|> <|role_end|>"
 ).split()
 
 
@@ -245,7 +246,8 @@ for name in "qwen3 qwen3_thinking qwen3_nothinking qwq deepseek_r1 llama3".split
         cases.append(case(CONVERSATIONS[i], i, name, add_prefix=False))
 base = len(CONVERSATIONS)
 for i, c in enumerate(AGENT_CONVERSATIONS):
-    for agent in AGENTS if i == 0 else "react_en qwen_en hermes llama3".split():
+    few = "react_en qwen_en hermes llama3 glm4 glm4_5 glm4_7 deepseek_v3_1 hunyuan_hermes youtu".split()
+    for agent in AGENTS if i == 0 else few:
         cases.append(case(c, base + i, "qwen2_5", agent=agent))
     for name in "qwen3 llama3 qwen3_thinking".split():
         cases.append(case(c, base + i, name, loss_scale="last_round"))
@@ -254,7 +256,19 @@ for i, c in enumerate(AGENT_CONVERSATIONS):
     cases.append(case(c, base + i, "mistral_2501", agent="mistral"))
     cases.append(case(c, base + i, "llama", agent="hermes"))
 
-out = {"source": "modelscope/ms-swift 0ce92a35", "conversations": CONVERSATIONS + AGENT_CONVERSATIONS, "cases": cases}
+# Seed's code takes no list of types, as the tools above have one.
+SEED = deepcopy(AGENT_CONVERSATIONS)
+for c in SEED:
+    for tool in c["tools"]:
+        parameters = tool.get("function", tool)["parameters"]
+        for field in parameters.get("properties", {}).values():
+            field["type"] = "integer" if field["type"] == "integer" else "string"
+        tool.get("function", tool)["returns"] = {"properties": {"celsius": {"type": "number", "description": "Degrees"}}}
+for i, c in enumerate(SEED):
+    cases.append(case(c, base + len(AGENT_CONVERSATIONS) + i, "qwen2_5", agent="seed_oss"))
+    cases.append(case(c, base + len(AGENT_CONVERSATIONS) + i, "chatml", agent="seed_oss"))
+
+out = {"source": "modelscope/ms-swift 0ce92a35", "conversations": CONVERSATIONS + AGENT_CONVERSATIONS + SEED, "cases": cases}
 lines = ",\n".join("    " + json.dumps(c, ensure_ascii=False) for c in out["cases"])
 conversations = ",\n".join("    " + json.dumps(c, ensure_ascii=False) for c in out["conversations"])
 print('{\n  "source": "%s",\n  "conversations": [\n%s\n  ],\n  "cases": [\n%s\n  ]\n}' % (out["source"], conversations, lines))

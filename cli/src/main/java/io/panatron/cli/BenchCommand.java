@@ -2,6 +2,7 @@ package io.panatron.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.kernels.DType;
+import io.panatron.kernels.Network;
 import io.panatron.kernels.OutOfDeviceMemoryException;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.nn.DropoutRates;
@@ -12,6 +13,7 @@ import io.panatron.runtime.train.Benchmark;
 import io.panatron.runtime.train.RecomputeSettings;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +32,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = "Time training steps on random tokens; prints one JSON line.")
 final class BenchCommand implements Callable<Integer> {
+  private static final Duration TIMEOUT = Duration.ofMinutes(10);
+
   @Spec @Nullable CommandSpec spec;
 
   @Option(names = "--model", required = true, description = "Model folder; weights optional.")
@@ -99,6 +103,27 @@ final class BenchCommand implements Callable<Integer> {
       description = "As for sft.")
   boolean sequenceParallel;
 
+  @Option(
+      names = "--nproc_per_node",
+      description = "Ranks, as for sft; each takes its share of the micro-batches of a step.")
+  @Nullable Integer ranks;
+
+  @Option(
+      names = "--overlap_grad_reduce",
+      arity = "0..1",
+      defaultValue = "false",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean overlapReduce;
+
+  @Option(
+      names = "--use_distributed_optimizer",
+      arity = "0..1",
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "As for sft.")
+  boolean distributedOptimizer = true;
+
   @Option(names = "--device", defaultValue = "auto", description = "auto or cpu.")
   String device = "auto";
 
@@ -117,6 +142,7 @@ final class BenchCommand implements Callable<Integer> {
             dtypeOf(dtype),
             dropout(),
             new RecomputeSettings(granularity, method, numLayers, modules),
+            new Benchmark.Sharing(distributedOptimizer, overlapReduce),
             warmup,
             steps);
     ParallelSizes sizes = sizes();
@@ -132,6 +158,7 @@ final class BenchCommand implements Callable<Integer> {
       if (sizes.world() > 1) {
         line.put("tensor_model_parallel_size", sizes.tensor());
         line.put("sequence_parallel", sizes.sequenceParallel());
+        line.put("data_parallel_size", sizes.data());
       }
       line.put("tokens_per_s", round(result.tokensPerSecond(), 1));
       line.put("step_ms", round(result.medianSeconds() * 1e3, 1));
@@ -153,17 +180,29 @@ final class BenchCommand implements Callable<Integer> {
         return benchmark.run(rank);
       }
     }
-    return LocalLaunch.run(sizes, device, threads, rank -> Optional.of(benchmark.run(rank)));
+    return LocalLaunch.run(
+        sizes,
+        device,
+        threads,
+        new Network.Settings(TIMEOUT, false),
+        rank -> Optional.of(benchmark.run(rank)));
   }
 
   private ParallelSizes sizes() {
-    if (tensorParallelSize < 1) {
-      throw new UserError("--tensor_model_parallel_size must be at least 1.");
+    if (tensorParallelSize < 1 || (ranks != null && ranks < 1)) {
+      throw new UserError("--tensor_model_parallel_size and --nproc_per_node must be at least 1.");
     }
-    return ParallelSizes.ofWorld(tensorParallelSize)
-        .tensor(tensorParallelSize)
-        .sequenceParallel(sequenceParallel)
-        .build();
+    ParallelSizes sizes =
+        ParallelSizes.ofWorld(ranks == null ? tensorParallelSize : ranks)
+            .tensor(tensorParallelSize)
+            .sequenceParallel(sequenceParallel)
+            .build();
+    if (accumulation % sizes.data() != 0) {
+      throw new UserError(
+          "--accum %d micro-batches do not divide among %d data-parallel ranks; change one of them."
+              .formatted(accumulation, sizes.data()));
+    }
+    return sizes;
   }
 
   private DropoutRates dropout() {

@@ -28,6 +28,11 @@ final class ChatTerminal {
     this.prompts = prompts;
   }
 
+  /**
+   * Holds the conversation.
+   *
+   * @throws ClosedOutputException if nobody reads the answers any more
+   */
   void run() {
     if (prompts) {
       out.println("Ctrl-D or exit ends the conversation, clear starts a new one.");
@@ -35,7 +40,7 @@ final class ChatTerminal {
     while (true) {
       if (prompts) {
         out.print("> ");
-        out.flush();
+        ClosedOutputException.check(out);
       }
       String line = nextLine();
       String word = line == null ? "exit" : line.strip();
@@ -60,13 +65,13 @@ final class ChatTerminal {
           line,
           piece -> {
             out.print(piece);
-            out.flush();
+            ClosedOutputException.check(out);
           });
     } catch (UserError mistake) {
       out.print(mistake.getMessage());
     }
     out.println();
-    out.flush();
+    ClosedOutputException.check(out);
   }
 
   private @Nullable String nextLine() {

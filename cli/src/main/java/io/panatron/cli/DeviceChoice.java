@@ -3,6 +3,7 @@ package io.panatron.cli;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.BackendUnavailableException;
 import io.panatron.kernels.MemoryPool;
+import io.panatron.kernels.Workload;
 import io.panatron.kernels.backends.Backends;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.observe.AllocationEvent;
@@ -21,8 +22,12 @@ final class DeviceChoice {
    * @throws UserError if the device is not there
    */
   static Backend open(String device, @Nullable Integer threads) {
+    return open(device, threads, Workload.TRAINING);
+  }
+
+  private static Backend open(String device, @Nullable Integer threads, Workload workload) {
     return switch (device) {
-      case "auto", "cpu" -> cpu(threads);
+      case "auto", "cpu" -> cpu(threads, workload);
       case "reference" -> Backends.reference();
       case "cuda" ->
           throw new UserError(
@@ -37,14 +42,19 @@ final class DeviceChoice {
    * @throws UserError if the device is not there
    */
   static RankContext openRank(String device, @Nullable Integer threads) {
-    Backend backend = open(device, threads);
+    return openRank(device, threads, Workload.TRAINING);
+  }
+
+  /** As {@link #openRank(String, Integer)}, prepared for a workload. */
+  static RankContext openRank(String device, @Nullable Integer threads, Workload workload) {
+    Backend backend = open(device, threads, workload);
     return RankContext.single(backend, new MemoryPool(backend.device(), AllocationEvent::emit));
   }
 
-  private static Backend cpu(@Nullable Integer threads) {
+  private static Backend cpu(@Nullable Integer threads, Workload workload) {
     int cores = Runtime.getRuntime().availableProcessors();
     try {
-      return Backends.cpu(threads == null ? cores : threads, System.getenv());
+      return Backends.cpu(threads == null ? cores : threads, System.getenv(), workload);
     } catch (BackendUnavailableException e) {
       throw new UserError(String.valueOf(e.getMessage()), e);
     }

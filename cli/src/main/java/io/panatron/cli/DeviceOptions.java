@@ -1,6 +1,7 @@
 package io.panatron.cli;
 
 import io.panatron.kernels.DType;
+import io.panatron.kernels.Workload;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.parallel.RankContext;
@@ -29,7 +30,7 @@ final class DeviceOptions {
     if (threads != null && threads < 1) {
       throw new UserError("--threads is %d; it must be at least 1.".formatted(threads));
     }
-    return DeviceChoice.openRank(device, threads);
+    return DeviceChoice.openRank(device, threads, Workload.GENERATION);
   }
 
   /** The precision asked for, else the model's own. */

@@ -41,6 +41,9 @@ final class GenerateCommand implements Callable<Integer> {
   private @Nullable Path model;
 
   @ArgGroup(validate = false)
+  private HubOptions hub = new HubOptions();
+
+  @ArgGroup(validate = false)
   private PromptOptions prompts = new PromptOptions();
 
   @Option(
@@ -132,7 +135,11 @@ final class GenerateCommand implements Callable<Integer> {
           "trainer generate needs something to answer; give --prompt TEXT, --prompt_file FILE or"
               + " --chat.");
     }
-    try (Answering answering = Answering.open(Objects.requireNonNull(model), template.options())) {
+    // What is fetched is told beside the answers, which a program may read.
+    Path folder =
+        hub.folder(
+            Objects.requireNonNull(model), Objects.requireNonNull(spec).commandLine().getErr());
+    try (Answering answering = Answering.open(folder, template.options())) {
       Set<Integer> stops = ignoreEos ? Set.of() : answering.stopTokens();
       return chat ? talk(answering, stops) : answer(answering, stops);
     }

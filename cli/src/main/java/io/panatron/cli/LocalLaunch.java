@@ -13,9 +13,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Runs the ranks of one machine as threads, which divide its cores among them. */
 final class LocalLaunch {
-  /** As long as Megatron-Core waits in a collective ({@code --distributed_timeout_minutes}). */
-  private static final Duration TIMEOUT = Duration.ofMinutes(10);
-
   private static final Duration GRACE = Duration.ofSeconds(30);
 
   private LocalLaunch() {}
@@ -24,6 +21,7 @@ final class LocalLaunch {
    * Runs a function on every rank.
    *
    * @param threads CPU threads of all ranks together, at least one for each; null for all cores
+   * @param watch over what the ranks exchange
    * @param function returns something on the main rank
    * @return what the main rank returned
    */
@@ -31,14 +29,15 @@ final class LocalLaunch {
       ParallelSizes sizes,
       String device,
       @Nullable Integer threads,
+      Network.Settings watch,
       LocalRanks.RankFunction<Optional<T>> function) {
     int cores = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-    int own = Math.max(1, cores / sizes.world());
     LocalRanks.Devices devices =
         new LocalRanks.Devices() {
           @Override
           public Backend openBackend(int rank) {
-            return DeviceChoice.open(device, own);
+            int own = cores / sizes.world() + (rank < cores % sizes.world() ? 1 : 0);
+            return DeviceChoice.open(device, Math.max(1, own));
           }
 
           @Override
@@ -46,7 +45,7 @@ final class LocalLaunch {
             return new MemoryPool(backend.device(), AllocationEvent::emit);
           }
         };
-    Network network = Networks.local(sizes.world(), new Network.Settings(TIMEOUT, false));
+    Network network = Networks.local(sizes.world(), watch);
     return new LocalRanks(sizes, network, devices, GRACE)
         .run(function)
         .getFirst()

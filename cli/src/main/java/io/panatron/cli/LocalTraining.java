@@ -1,5 +1,6 @@
 package io.panatron.cli;
 
+import io.panatron.kernels.Network;
 import io.panatron.kernels.OutOfDeviceMemoryException;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ParsedArguments;
@@ -16,8 +17,9 @@ import java.util.Optional;
 /** Trains on this machine: opens the device that was asked for and runs the session on it. */
 final class LocalTraining implements TrainingRun {
   @Override
-  public int run(ParsedArguments arguments, PrintWriter out) {
-    TrainingConfig config = TrainingConfig.of(arguments);
+  public int run(ParsedArguments given, PrintWriter out) {
+    ParsedArguments arguments = ParallelArguments.withEnvironment(given, System.getenv());
+    TrainingConfig config = TrainingConfig.of(arguments, HubChoice.fetched(arguments, out));
     StopRequest stop = new StopRequest();
     stop.listenToSignals();
     try {
@@ -58,6 +60,7 @@ final class LocalTraining implements TrainingRun {
         sizes,
         device,
         threads,
+        new Network.Settings(ParallelArguments.timeout(arguments), arguments.flag("check_comm")),
         rank -> {
           TrainingSession session =
               new TrainingSession(config, rank, out, stop, System.getenv(), shared);

@@ -37,7 +37,12 @@ final class TrainerCommandLine {
                 "Pre-train a model, or continue to, on plain text.")
             .spec());
     add(UnsupportedCommand.spec("rlhf", "Preference and reinforcement learning."));
-    add(UnsupportedCommand.spec("export", "Convert weights."));
+    add(
+        new TrainingCommand(
+                table.forCommand("export"),
+                new LocalExport(),
+                "Convert between Hugging Face models and checkpoints.")
+            .spec());
     root.addSubcommand(new ParametersCommand(table));
     further.forEach(root::addSubcommand);
     ErrorReport errors = new ErrorReport(table);

@@ -16,8 +16,8 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 
 /**
- * {@code trainer sft} and {@code trainer pt}: reads the command line and the --config file, then
- * trains.
+ * {@code trainer sft}, {@code trainer pt} and {@code trainer export}: reads the command line and
+ * the --config file, then trains or converts.
  */
 final class TrainingCommand implements Callable<Integer> {
   private final ParameterSet parameters;
@@ -34,7 +34,10 @@ final class TrainingCommand implements Callable<Integer> {
     spec.usageMessage()
         .description(summary)
         .customSynopsis(
-            "trainer %s --model FOLDER --dataset FILE... [--NAME VALUE]..."
+            (converts()
+                    ? "trainer %s (--to_mcore true --model FOLDER | --to_hf true --load FOLDER)"
+                        + " [--NAME VALUE]..."
+                    : "trainer %s --model FOLDER --dataset FILE... [--NAME VALUE]...")
                 .formatted(parameters.command()))
         .sectionMap()
         .put(
@@ -62,12 +65,22 @@ final class TrainingCommand implements Callable<Integer> {
     if (file != null) {
       given.addAll(ConfigFile.read(file, parameters));
     }
-    ParsedArguments arguments = EffectiveDefaults.derive(parameters.parse(given));
+    if (!converts()) {
+      given.addAll(TaskVariables.read(System.getenv(), parameters));
+    }
+    ParsedArguments arguments = parameters.parse(given);
     PrintWriter out = spec.commandLine().getOut();
-    note(out, "Defaults without effect yet", arguments.unhonouredDefaults());
+    if (!converts()) {
+      arguments = EffectiveDefaults.derive(arguments);
+      note(out, "Defaults without effect yet", arguments.unhonouredDefaults());
+    }
     note(out, "Given, but without effect here", arguments.givenWithoutEffect());
     out.flush();
     return training.run(arguments, out);
+  }
+
+  private boolean converts() {
+    return parameters.command().equals("export");
   }
 
   /** Whether the user asked on the command line to see technical causes. */

@@ -29,6 +29,6 @@ final class UnsupportedCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    throw new UserError("trainer %s is not supported yet; sft and pt are.".formatted(name));
+    throw new UserError("trainer %s is not supported yet; sft, pt and export are.".formatted(name));
   }
 }

@@ -18,7 +18,7 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 class ParameterDocumentTest {
-  private static final Set<String> OWN_SCOPES = Set.of("panatron", "pt");
+  private static final Set<String> OWN_SCOPES = Set.of("panatron", "pt", "sft");
 
   private static String printed(String... args) {
     StringWriter out = new StringWriter();

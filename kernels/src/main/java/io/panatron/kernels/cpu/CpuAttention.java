@@ -24,12 +24,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class CpuAttention {
   private final CpuWorkers workers;
+  private final CpuSingleQueries singleQueries;
 
   /** Dropout factors of a row of a block. */
   private final RowBuffers factors;
 
   CpuAttention(CpuWorkers workers) {
     this.workers = workers;
+    singleQueries = new CpuSingleQueries(workers);
     factors = new RowBuffers(workers.threads(), 1);
   }
 
@@ -44,6 +46,10 @@ final class CpuAttention {
       @Nullable DropoutMask mask,
       Tensor out,
       Tensor logSumExp) {
+    if (mask == null && CpuSingleQueries.takes(layout)) {
+      singleQueries.forward(scope, q, k, v, layout, scale, out, logSumExp);
+      return;
+    }
     if (mask != null) {
       factors.reserve(DropoutRows.room(AttentionShape.KEY_BLOCK));
     }

@@ -16,6 +16,7 @@ import io.panatron.kernels.StoredShapes;
 import io.panatron.kernels.StoredTensor;
 import io.panatron.kernels.Tensor;
 import io.panatron.kernels.VocabularyPart;
+import io.panatron.kernels.Workload;
 import io.panatron.kernels.host.HostDevice;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -81,9 +82,10 @@ public final class CpuBackend implements Backend {
     storedAdamW = new CpuStoredAdamW(workers.pool());
   }
 
-  /** The same, with its vector loops compiled beside what the caller does next. */
-  public static CpuBackend compilingEarly(int threads, @Nullable Path cacheFolder) {
-    EarlyCompilation early = new EarlyCompilation();
+  /** The same, with the vector loops of a workload compiled beside what the caller does next. */
+  public static CpuBackend compilingEarly(
+      int threads, @Nullable Path cacheFolder, Workload workload) {
+    EarlyCompilation early = new EarlyCompilation(workload);
     try {
       return new CpuBackend(threads, cacheFolder, early);
     } catch (RuntimeException e) {

@@ -26,15 +26,21 @@ final class CpuLinear {
 
   private final CpuWorkers workers;
   private final MatmulEngine engine;
+  private final CpuFewRows fewRows;
 
   CpuLinear(CpuWorkers workers) {
     this.workers = workers;
+    this.fewRows = new CpuFewRows(workers);
     this.engine = workers.engine();
   }
 
   /** See {@link io.panatron.kernels.Backend#linearForward}. */
   void forward(MemoryScope scope, Tensor x, Tensor weight, @Nullable Tensor bias, Tensor y) {
-    product(scope, x, weight, true, bias, y);
+    if (fewRows.takes(x)) {
+      fewRows.forward(scope, x, weight, bias, y);
+    } else {
+      product(scope, x, weight, true, bias, y);
+    }
   }
 
   /** See {@link io.panatron.kernels.Backend#linearBackwardInput}. */

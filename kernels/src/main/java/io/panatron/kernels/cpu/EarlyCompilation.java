@@ -1,8 +1,10 @@
 package io.panatron.kernels.cpu;
 
 import io.panatron.kernels.DType;
+import io.panatron.kernels.Workload;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -26,11 +28,17 @@ final class EarlyCompilation implements AutoCloseable {
    */
   private static final int COUNT = 512;
 
+  private final Workload workload;
   private final Thread thread;
   private volatile boolean closed;
 
-  /** Starts. */
-  EarlyCompilation() {
+  /**
+   * Starts.
+   *
+   * @param workload what is about to be computed
+   */
+  EarlyCompilation(Workload workload) {
+    this.workload = workload;
     thread = Thread.ofPlatform().daemon().name("early-compilation").start(this::run);
   }
 
@@ -54,7 +62,11 @@ final class EarlyCompilation implements AutoCloseable {
   private void run() {
     // Shared like the memory of tensors, whose owner's class is compiled into the loops.
     try (Arena arena = Arena.ofShared()) {
-      for (Runnable loop : loops(arena.allocate(8L * COUNT * Float.BYTES, 64))) {
+      MemorySegment memory = arena.allocate(8L * COUNT * Float.BYTES, 64);
+      List<Runnable> loops = new ArrayList<>(forward(memory));
+      loops.addAll(workload == Workload.TRAINING ? backward(memory) : singleQueries(memory));
+      loops.addAll(bf16(memory));
+      for (Runnable loop : loops) {
         for (int call = 0; call < CALLS && !closed; call++) {
           loop.run();
         }
@@ -62,18 +74,14 @@ final class EarlyCompilation implements AutoCloseable {
     }
   }
 
-  /**
-   * In the order in which a step needs them; those of BF16 last, which not every run needs, and
-   * none of F16, which few do.
-   */
-  private static List<Runnable> loops(MemorySegment memory) {
+  // In the order in which a step needs them; those of BF16 last, which not every run needs, and
+  // none of F16, which few do.
+
+  private static List<Runnable> forward(MemorySegment memory) {
     int n = COUNT;
     float[] a = new float[2 * n];
     float[] b = new float[2 * n];
     float[] c = new float[2 * n];
-    float[] d = new float[2 * n];
-    double[] sums = new double[n];
-    var adamW = new CpuOptimizer.AdamWFactors(1, 1, 0.1f, 0.9f, 0.1f, 1, 1e-8f, 1e-4f);
     return List.of(
         () -> RowAccess.read(DType.F32, memory, 0, a, n),
         () -> NormRows.reciprocalRoot(a, 0, n, 1e-6),
@@ -87,14 +95,44 @@ final class EarlyCompilation implements AutoCloseable {
         () -> VectorMath.exp(1, a, b, n),
         () -> CpuSwiglu.forward(a, b, c, n),
         () -> NormRows.add(a, b, n),
-        () -> TileRows.dot(memory, 0, memory, n, n),
+        () -> TileRows.dot(memory, 0, memory, n, n));
+  }
+
+  private static List<Runnable> backward(MemorySegment memory) {
+    int n = COUNT;
+    float[] a = new float[2 * n];
+    float[] b = new float[2 * n];
+    float[] c = new float[2 * n];
+    float[] d = new float[2 * n];
+    double[] sums = new double[n];
+    var adamW = new CpuOptimizer.AdamWFactors(1, 1, 0.1f, 0.9f, 0.1f, 1, 1e-8f, 1e-4f);
+    return List.of(
         () -> SoftmaxRows.gradients(memory, 0, n, n, 0, 0),
         () -> CpuSwiglu.backward(a, b, c, d, n),
         () -> NormRows.gradient(a, 0, 1, b, c, 0, d, n),
         () -> TileRows.add(memory, 0, memory, n, n),
         () -> CpuReduction.addSquares(a, n, sums, 0),
         () -> CpuOptimizer.adamWRow(adamW, a, b, c, d, n),
-        () -> CpuElementwise.scaleRow(a, 1, n),
+        () -> CpuElementwise.scaleRow(a, 1, n));
+  }
+
+  private static List<Runnable> singleQueries(MemorySegment memory) {
+    int keys = COUNT / SingleQueryRows.BLOCK;
+    int block = SingleQueryRows.BLOCK;
+    int groups = keys / SingleQueryRows.GROUP;
+    float[] lanes = new float[2 * COUNT];
+    float[] sums = new float[COUNT];
+    return List.of(
+        () -> SingleQueryRows.scores(memory, 0, block, keys, memory, 0, 0, lanes, 0, COUNT),
+        () -> SingleQueryRows.fold(lanes, 0, groups, sums, 0),
+        () -> SingleQueryRows.weigh(memory, 0, block, keys, memory, 0, 0, COUNT, COUNT),
+        () -> TileRows.add(memory, 0, memory, COUNT, COUNT));
+  }
+
+  private static List<Runnable> bf16(MemorySegment memory) {
+    int n = COUNT;
+    float[] a = new float[2 * n];
+    return List.of(
         () -> RowAccess.read(DType.BF16, memory, 0, a, n),
         () -> RowAccess.write(DType.BF16, a, memory, 0, n),
         () -> TileRows.read(DType.BF16, memory, 0, memory, n, n, 1),

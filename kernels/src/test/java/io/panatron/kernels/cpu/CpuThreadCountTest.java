@@ -37,6 +37,34 @@ class CpuThreadCountTest {
 
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
+  void fewRowsHaveTheSameBitsOnAnyNumberOfThreads(DType dtype) {
+    assertSameBits(f -> {
+      Tensor x = f.normal(dtype, 1, 7, 520);
+      Tensor weight = f.normal(dtype, 0.1, 530, 520);
+      Tensor y = f.scope().allocate("y", DType.F32, 7, 530);
+      new CpuLinear(f.workers()).forward(f.scope(), x, weight, null, y);
+      return List.of(y);
+    });
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16", "F16"})
+  void singleQueriesHaveTheSameBitsOnAnyNumberOfThreads(DType dtype) {
+    int[] starts = {0, 800};
+    AttentionLayout layout = new AttentionLayout(new int[] {0, 1, 2}, starts, new int[] {800, 300});
+    assertSameBits(f -> {
+      Tensor q = f.normal(dtype, 1, 2, 4, 24);
+      Tensor k = f.normal(dtype, 1, 1100, 2, 24);
+      Tensor v = f.normal(dtype, 1, 1100, 2, 24);
+      Tensor out = f.scope().allocate("out", dtype, 2, 4, 24);
+      Tensor logSumExp = f.scope().allocate("logSumExp", DType.F32, 2, 4);
+      new CpuAttention(f.workers()).forward(f.scope(), q, k, v, layout, 0.2, null, out, logSumExp);
+      return List.of(out, logSumExp);
+    });
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16", "F16"})
   void attentionHasTheSameBitsOnAnyNumberOfThreads(DType dtype) {
     AttentionLayout layout = AttentionLayout.packed(new int[] {0, 700, 703, 1000});
     assertSameBits(f -> {

@@ -25,6 +25,8 @@ public sealed interface Op
         ReduceFromGroup,
         ResidualAdd,
         ScatterTokens,
+        SequenceRows,
+        SequenceScores,
         SplitHeads,
         Swiglu {
   /**

@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Checkpoint {
   private static final long MAX_ARGS_BYTES = 16L << 20;
+
+  /** Folders of iterations, and what lies in them, in Megatron's formats torch_dist and torch. */
+  private static final Pattern MEGATRON =
+      Pattern.compile("iter_\\d{7}|release|.*\\.distcp|common\\.pt|mp_rank_\\d{2}.*");
 
   private final Path folder;
   private final CheckpointManifest manifest;
@@ -152,12 +157,15 @@ public final class Checkpoint {
   private static UserError noCheckpoint(Path folder) {
     List<String> runs = List.of();
     try (Stream<Path> files = Files.list(folder)) {
-      runs =
-          files
-              .map(file -> String.valueOf(file.getFileName()))
-              .filter(RunFolder::isVersionName)
-              .sorted()
-              .toList();
+      List<String> names = files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
+      for (String name : names) {
+        if (MEGATRON.matcher(name).matches()) {
+          return new UserError(
+              "--load %s holds files of Megatron itself (%s), which are pickles and are not read; make a Hugging Face model of them with Megatron-SWIFT's export, and give that as --model."
+                  .formatted(folder, name));
+        }
+      }
+      runs = names.stream().filter(RunFolder::isVersionName).toList();
     } catch (IOException e) {
       return new UserError("%s cannot be listed: %s.".formatted(folder, FileFailure.reason(e)), e);
     }

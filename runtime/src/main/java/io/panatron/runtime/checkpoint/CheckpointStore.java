@@ -190,8 +190,8 @@ public final class CheckpointStore implements AutoCloseable {
     }
   }
 
-  private static void writeFiles(
-      CheckpointContents contents, ChecksummedFolder folder, long sequence) throws IOException {
+  static void writeFiles(CheckpointContents contents, ChecksummedFolder folder, long sequence)
+      throws IOException {
     folder.write(CheckpointLayout.ARGS, contents.argsBytes());
     folder.write(CheckpointLayout.TRACKER, trackerBytes(contents.iteration()));
     contents.model().writeInto(folder);

@@ -9,6 +9,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The small files of a Hugging Face model folder (configuration, tokenizer), held in memory from
@@ -33,6 +35,15 @@ public final class ModelFolderFiles {
           "added_tokens.json",
           "tokenizer.model");
 
+  /** What beside these an export takes along: whatever small file is no weight and no state. */
+  private static final Pattern COMPANION =
+      Pattern.compile(
+          "(?!config\\.json|args\\.json|manifest\\.json|latest_checkpointed_iteration\\.txt)"
+              + "[A-Za-z0-9][A-Za-z0-9._-]{0,199}\\.(json|jsonl|jinja|txt|model|tiktoken|vocab|bpe|py|md)"
+              + "|LICENSE[A-Za-z0-9._-]{0,40}|NOTICE[A-Za-z0-9._-]{0,40}");
+
+  private static final Pattern INDEX = Pattern.compile(".*\\.index\\.json");
+
   private final ObjectNode config;
   private final Map<String, byte[]> others;
 
@@ -54,18 +65,60 @@ public final class ModelFolderFiles {
       if (!Files.isRegularFile(file)) {
         continue;
       }
-      try {
-        long size = Files.size(file);
-        if (size > MAX_FILE_BYTES) {
-          throw new UserError(
-              "%s is %,d bytes long, more than a file of its kind may have.".formatted(file, size));
-        }
-        others.put(name, Files.readAllBytes(file));
-      } catch (IOException e) {
-        throw new UserError("%s cannot be read: %s.".formatted(file, FileFailure.reason(e)), e);
-      }
+      others.put(name, content(file));
     }
     return new ModelFolderFiles(config, others);
+  }
+
+  /**
+   * As {@link #read}, with every other small file of the folder that is no weight and no state of a
+   * run: processors, licence, model card, code that {@code config.json} names.
+   *
+   * @param withArguments whether {@code args.json} counts, by which the model's template is found
+   */
+  public static ModelFolderFiles readAll(Path folder, boolean withArguments) {
+    ModelFolderFiles named = read(folder);
+    Map<String, byte[]> all = new LinkedHashMap<>(named.others);
+    Path arguments = folder.resolve(CheckpointLayout.ARGS);
+    if (withArguments && Files.isRegularFile(arguments)) {
+      all.put(CheckpointLayout.ARGS, content(arguments));
+    }
+    List<Path> files;
+    try (Stream<Path> listed = Files.list(folder)) {
+      files =
+          listed
+              .filter(file -> isCompanion(String.valueOf(file.getFileName())))
+              .filter(Files::isRegularFile)
+              .sorted()
+              .toList();
+    } catch (IOException e) {
+      throw new UserError("%s cannot be listed: %s.".formatted(folder, FileFailure.reason(e)), e);
+    }
+    for (Path file : files) {
+      String name = String.valueOf(file.getFileName());
+      if (!all.containsKey(name)) {
+        all.put(name, content(file));
+      }
+    }
+    return new ModelFolderFiles(named.config, all);
+  }
+
+  /** Whether a file of this name belongs to a model without being a weight or its configuration. */
+  static boolean isCompanion(String name) {
+    return COMPANION.matcher(name).matches() && !INDEX.matcher(name).matches();
+  }
+
+  private static byte[] content(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > MAX_FILE_BYTES) {
+        throw new UserError(
+            "%s is %,d bytes long, more than a file of its kind may have.".formatted(file, size));
+      }
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new UserError("%s cannot be read: %s.".formatted(file, FileFailure.reason(e)), e);
+    }
   }
 
   /** A copy of {@code config.json}. */

@@ -168,6 +168,13 @@ public final class ModelWeights {
     return new ModelWeights(folder, renamed);
   }
 
+  /** The same tensors but one, if it is there. */
+  public ModelWeights without(String name) {
+    Map<String, SafetensorsTensor> others = new LinkedHashMap<>(tensors);
+    others.remove(name);
+    return new ModelWeights(folder, others);
+  }
+
   public Path folder() {
     return folder;
   }

@@ -37,6 +37,9 @@ public record TrainerState(
     Map<String, Double> sums,
     Map<String, Long> counters,
     Map<String, String> texts) {
+  /** Counter of optimizer updates, which bias correction needs. */
+  public static final String OPTIMIZER_STEPS = "optimizer_steps";
+
   static final int FORMAT_VERSION = 1;
   private static final long MAX_BYTES = 256L << 20;
 
@@ -70,6 +73,17 @@ public record TrainerState(
         sums,
         counters,
         Map.of());
+  }
+
+  /** The state of a run that has not begun: no optimizer has made a step yet. */
+  public static TrainerState ofWeightsAlone() {
+    return new TrainerState(0, 0, 0, 0, Map.of(), Map.of(), Map.of(OPTIMIZER_STEPS, 0L), Map.of());
+  }
+
+  /** Whether an optimizer's state would be that of its first step, so that none need be saved. */
+  public boolean hasFreshOptimizer() {
+    Long steps = counters.get(OPTIMIZER_STEPS);
+    return steps != null && steps == 0;
   }
 
   byte[] toBytes() {

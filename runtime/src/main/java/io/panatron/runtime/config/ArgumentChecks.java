@@ -22,6 +22,9 @@ final class ArgumentChecks {
     checkRates(arguments);
     checkPrecision(arguments);
     checkSaving(arguments);
+    if (arguments.command().equals("sft")) {
+      TaskChecks.check(arguments);
+    }
   }
 
   private static void checkSaving(ParsedArguments a) {

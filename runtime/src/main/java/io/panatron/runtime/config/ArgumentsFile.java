@@ -43,7 +43,7 @@ public final class ArgumentsFile {
   }
 
   /** The text of the file; a secret is written as null. */
-  static String json(ParsedArguments arguments) {
+  public static String json(ParsedArguments arguments) {
     JsonMapper mapper = new JsonMapper();
     ObjectNode root = mapper.createObjectNode();
     root.put("command", arguments.command());

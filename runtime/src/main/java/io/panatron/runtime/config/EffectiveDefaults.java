@@ -12,7 +12,10 @@ public final class EffectiveDefaults {
 
   private EffectiveDefaults() {}
 
-  /** Sets lr, save, eval_interval and seq_length where the user left them unset. */
+  /**
+   * Sets lr, save, eval_interval, seq_length and what follows from the task where the user left
+   * them unset.
+   */
   public static ParsedArguments derive(ParsedArguments given) {
     ParsedArguments arguments = given;
     if (arguments.value("lr") == null) {
@@ -29,6 +32,13 @@ public final class EffectiveDefaults {
     if (arguments.value("seq_length") == null && arguments.value("max_length") != null) {
       arguments = arguments.with("seq_length", arguments.integer("max_length"));
     }
-    return arguments;
+    return ofTask(arguments);
+  }
+
+  /** A loss of sequences is no mean over tokens. */
+  private static ParsedArguments ofTask(ParsedArguments given) {
+    return given.text("task_type").equals("causal_lm")
+        ? given
+        : given.with("calculate_per_token_loss", false);
   }
 }

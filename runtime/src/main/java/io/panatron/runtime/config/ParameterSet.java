@@ -75,27 +75,34 @@ public final class ParameterSet {
 
   /**
    * Parses and checks all values; a value on the command line wins over the same parameter in the
-   * file.
+   * file, and both over the environment.
    *
-   * @param given values of the command line and of the file, in any order
+   * @param given values of the command line, the file and the environment, in any order
    * @throws UserError for an unknown name, a name given twice at one place, a malformed value, an
    *     unsupported value, or values that contradict each other
    */
   public ParsedArguments parse(List<GivenValue> given) {
     Map<String, GivenValue> chosen = new LinkedHashMap<>();
     Map<String, GivenValue> fromFile = new LinkedHashMap<>();
+    Map<String, GivenValue> fromEnvironment = new LinkedHashMap<>();
     for (GivenValue value : given) {
       Parameter parameter = byAnyName.get(value.writtenAs());
       if (parameter == null) {
         throw unknown(List.of(value.writtenAs()), "");
       }
-      boolean file = value.provenance() == Provenance.CONFIG_FILE;
-      GivenValue earlier = (file ? fromFile : chosen).put(parameter.name(), value);
+      Map<String, GivenValue> place =
+          switch (value.provenance()) {
+            case CONFIG_FILE -> fromFile;
+            case ENVIRONMENT -> fromEnvironment;
+            default -> chosen;
+          };
+      GivenValue earlier = place.put(parameter.name(), value);
       if (earlier != null) {
         throw twice(earlier, value);
       }
     }
     fromFile.forEach(chosen::putIfAbsent);
+    fromEnvironment.forEach(chosen::putIfAbsent);
 
     Map<String, ParsedArguments.Entry> entries = new LinkedHashMap<>();
     for (Parameter parameter : byName.values()) {

@@ -98,7 +98,7 @@ public final class ParameterTable {
 
   private static Map<String, List<String>> scopesByCommand() {
     Map<String, List<String>> scopes = new LinkedHashMap<>();
-    scopes.put("sft", join(List.of("panatron"), TRAINING));
+    scopes.put("sft", join(List.of("panatron", "sft"), TRAINING));
     scopes.put("pt", join(List.of("panatron", "pt"), TRAINING));
     for (String method : List.of("dpo", "grpo", "kto", "rm", "gkd")) {
       scopes.put("rlhf:" + method, join(List.of("panatron", method, "rlhf"), TRAINING));

@@ -4,6 +4,8 @@ package io.panatron.runtime.config;
 public enum Provenance {
   /** The table: nobody set it. */
   DEFAULT,
+  /** An environment variable, which counts where neither the command line nor the file does. */
+  ENVIRONMENT,
   /** The file of {@code --config}. */
   CONFIG_FILE,
   /** The command line, which wins over the file. */

@@ -82,13 +82,14 @@ public final class BatchSource implements AutoCloseable {
       SampleSet samples,
       Settings settings,
       LongFunction<int[]> order,
+      boolean redraws,
       long step,
       long start,
       long end) {
     LongFunction<Making> plan =
         at -> {
           int[] batch = order.apply(at);
-          return () -> make(samples, settings, batch);
+          return () -> make(samples, settings, batch, redraws ? at : -1);
         };
     return new BatchSource(
         plan,
@@ -154,6 +155,7 @@ public final class BatchSource implements AutoCloseable {
         samples,
         settings,
         sampler::microBatch,
+        true,
         sampler.shape().step(),
         consumedSamples,
         Long.MAX_VALUE);
@@ -177,7 +179,7 @@ public final class BatchSource implements AutoCloseable {
           }
           return batch;
         };
-    return of(samples, settings, order, (long) microBatchSize * ranks, 0, size);
+    return of(samples, settings, order, false, (long) microBatchSize * ranks, 0, size);
   }
 
   private Thread newThread(Runnable task) {
@@ -247,10 +249,15 @@ public final class BatchSource implements AutoCloseable {
     }
   }
 
-  private static MicroBatch make(SampleSet samples, Settings settings, int[] batch) {
+  /**
+   * @param at the place of the batch among all that are drawn; -1 where each sample is always the
+   *     same
+   */
+  private static MicroBatch make(SampleSet samples, Settings settings, int[] batch, long at) {
     List<EncodedSample> encoded = new ArrayList<>(batch.length);
-    for (int sample : batch) {
-      encoded.addAll(samples.sequences(sample));
+    for (int i = 0; i < batch.length; i++) {
+      int sample = batch[i];
+      encoded.addAll(at < 0 ? samples.sequences(sample) : samples.sequences(sample, at + i));
     }
     return laidOut(encoded, settings, batch);
   }

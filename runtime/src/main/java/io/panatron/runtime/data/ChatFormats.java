@@ -11,14 +11,14 @@ import org.jspecify.annotations.Nullable;
  * models.
  */
 final class ChatFormats {
-  private static final String HELPFUL = "You are a helpful assistant.";
+  static final String HELPFUL = "You are a helpful assistant.";
   private static final String HEADER = "<|start_header_id|>%s<|end_header_id|>\n\n";
 
   private ChatFormats() {}
 
   /** All formats, in the order in which help lists them. */
   static List<ChatFormat> all() {
-    return Stream.of(general(), qwen(), llama(), mistral(), deepseek(), others())
+    return Stream.of(general(), qwen(), llama(), mistral(), deepseek(), others(), RareFormats.all())
         .flatMap(List::stream)
         .toList();
   }
@@ -60,6 +60,12 @@ final class ChatFormats {
     };
   }
 
+  /** Text alone, read at the token behind it. */
+  static final String EMBEDDING = "qwen3_emb";
+
+  /** A query and a document as a question: see {@link RerankerTemplate}. */
+  static final String RERANKER = "qwen3_reranker";
+
   private static ChatFormat.Builder format(String name) {
     return new ChatFormat.Builder(name);
   }
@@ -85,7 +91,7 @@ final class ChatFormats {
         format("dummy").begins().build());
   }
 
-  private static ChatFormat.Builder qwen(String name) {
+  static ChatFormat.Builder qwen(String name) {
     return chatMl(name).stops("<|endoftext|>").agent("hermes");
   }
 
@@ -102,6 +108,17 @@ final class ChatFormats {
         qwen("qwen3_thinking").thinks("<think>\n", "").build(),
         qwen("qwen3_nothinking").build(),
         qwen("qwen3_coder").agent("qwen3_coder").build(),
+        format(EMBEDDING)
+            .prefix("", "{{SYSTEM}} ")
+            .prompt("{{QUERY}}<|endoftext|>")
+            .tokens("<|endoftext|>")
+            .build(),
+        qwen(RERANKER)
+            .system(
+                "Judge whether the Document meets the requirements based on the Query and the"
+                    + " Instruct provided. Note that the answer can only be \"yes\" or \"no\".")
+            .thinks("<think>\n\n</think>\n\n", "<think>\n\n</think>\n\n")
+            .build(),
         qwen("qwq").thinks("<think>\n", "").build(),
         qwen("qwq_preview")
             .system(

@@ -124,7 +124,6 @@ public final class ChatTemplates {
   }
 
   private ChatTemplate builtIn(ChatFormat format, TemplateOptions asked) {
-    Map<String, String> special = tokenizer.specialTokens();
     ChatFormat resolved =
         format.resolved(
             format.uses("{{BOS}}") ? beginToken(format) : "",
@@ -132,8 +131,9 @@ public final class ChatTemplates {
                 ? endToken(tokenizer)
                 : tokenizer.specialTokens().getOrDefault("eos_token", ""),
             now);
-    boolean begins = format.begins() && tokenizer.addsBosToken();
-    return FormatTemplate.of(resolved, asked, begins ? special.getOrDefault("bos_token", "") : "");
+    FormatTemplate template =
+        FormatTemplate.of(resolved, asked, format.begins() ? tokenizer.beginText() : "");
+    return format.name().equals(ChatFormats.RERANKER) ? new RerankerTemplate(template) : template;
   }
 
   private String beginToken(ChatFormat format) {

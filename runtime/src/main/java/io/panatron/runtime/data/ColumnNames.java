@@ -39,6 +39,9 @@ public record ColumnNames(Map<String, String> renamed) {
   static final String TOOLS = "tools";
   static final String CHANNEL = "channel";
 
+  /** The meaning of columns that shall be passed over. */
+  private static final String NONE = "_";
+
   private static final Map<String, List<String>> SYNONYMS =
       Map.of(
           MESSAGES, List.of("conversation", "conversations"),
@@ -64,6 +67,8 @@ public record ColumnNames(Map<String, String> renamed) {
     Set<String> all = new TreeSet<>(SYNONYMS.keySet());
     SYNONYMS.values().forEach(all::addAll);
     all.addAll(List.of(HISTORY, TOOLS, CHANNEL));
+    all.addAll(
+        List.of(SequenceColumns.LABEL, SequenceColumns.POSITIVES, SequenceColumns.NEGATIVES));
     return all;
   }
 
@@ -76,43 +81,60 @@ public record ColumnNames(Map<String, String> renamed) {
     if (json == null) {
       return DEFAULT;
     }
-    Map<String, String> renamed = new LinkedHashMap<>();
-    boolean texts = true;
     try {
-      JsonNode map = new ObjectMapper().readTree(json);
-      texts = map.isObject();
-      for (Map.Entry<String, JsonNode> entry : map.properties()) {
-        texts &= entry.getValue().isTextual();
-        renamed.put(entry.getKey().toLowerCase(Locale.ROOT), entry.getValue().asText());
-      }
+      return read("--columns " + json, new ObjectMapper().readTree(json));
     } catch (JsonProcessingException e) {
-      texts = false;
+      throw noMap("--columns " + json);
+    }
+  }
+
+  /**
+   * Reads a JSON object of names and meanings; the meaning {@value #NONE} hides a column.
+   *
+   * @param where what holds it, for messages
+   */
+  static ColumnNames read(String where, JsonNode map) {
+    Map<String, String> renamed = new LinkedHashMap<>();
+    boolean texts = map.isObject();
+    for (Map.Entry<String, JsonNode> entry : map.properties()) {
+      texts &= entry.getValue().isTextual();
+      renamed.put(entry.getKey().toLowerCase(Locale.ROOT), entry.getValue().asText());
     }
     if (!texts) {
-      throw new UserError(
-          "--columns "
-              + json
-              + " does not map names to names; write it like '{\"ask\": \"query\", \"reply\":"
-              + " \"response\"}'");
+      throw noMap(where);
     }
-    renamed.values().forEach(meaning -> requireKnown(json, meaning));
+    renamed.values().forEach(meaning -> requireKnown(where, meaning));
     return new ColumnNames(renamed);
   }
 
-  private static void requireKnown(String json, String meaning) {
+  /** These names, and those of a single data set where these say nothing. */
+  ColumnNames over(ColumnNames ofDataSet) {
+    Map<String, String> all = new LinkedHashMap<>(ofDataSet.renamed());
+    all.putAll(renamed);
+    return new ColumnNames(all);
+  }
+
+  private static UserError noMap(String where) {
+    return new UserError(
+        where
+            + " does not map names to names; write it like '{\"ask\": \"query\", \"reply\":"
+            + " \"response\"}'");
+  }
+
+  private static void requireKnown(String where, String meaning) {
     String name = meaning.toLowerCase(Locale.ROOT);
-    if (MEANINGS.contains(name)) {
+    if (MEANINGS.contains(name) || name.equals(NONE)) {
       return;
     }
     List<String> near = NearestNames.of(name, MEANINGS);
     throw new UserError(
-        "--columns "
-            + json
+        where
             + " gives a column the meaning '"
             + meaning
             + "', which is none; use "
             + (near.isEmpty()
-                ? "messages, query, response, system, history, tools or channel"
+                ? "messages, query, response, system, history, tools, channel, label, positive_messages"
+                    + " or negative_messages"
                 : String.join(" or ", near)));
   }
 

@@ -46,6 +46,11 @@ final class DataIdentity {
     add(made.stamp().sha256());
   }
 
+  /** Adds what columns of the next data set mean. */
+  void add(ColumnNames columns) {
+    add(columns.toString());
+  }
+
   /** Ends a data set of so many drawn rows, -1 for all. */
   void end(long count) {
     add("#" + count);
@@ -62,6 +67,7 @@ final class DataIdentity {
     Map<String, String> parts = new TreeMap<>();
     parts.put("--dataset", HexFormat.of().formatHex(files.digest()));
     parts.put("--system or --columns", hash(parser.withoutChannels()));
+    parts.put("--task_type or what it draws", String.valueOf(reading.task()));
     parts.put("--template", hash(template));
     parts.put("--loss_scale", settings.lossScale().toString());
     parts.put("--max_length", String.valueOf(settings.maxLength()));

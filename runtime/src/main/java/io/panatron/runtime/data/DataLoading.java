@@ -9,7 +9,9 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The opening of a run's data: which rows are good, in which order, and what was left out.
@@ -25,6 +27,7 @@ import java.util.stream.Stream;
  */
 final class DataLoading {
   private static final String VALIDATION = "--val_dataset";
+  private static final int ROWS_AT_ONCE = 128;
 
   private final DataSettings settings;
   private final SampleFiles files;
@@ -38,6 +41,7 @@ final class DataLoading {
   private final List<String> notes = new ArrayList<>();
   private final BitSet tooLong = new BitSet();
   private final int limit;
+  private final int threads;
   private long asked;
 
   DataLoading(DataSettings settings, SampleFiles files, SampleEncoder encoder, String template) {
@@ -50,9 +54,11 @@ final class DataLoading {
             settings.preTraining(),
             settings.system(),
             settings.reading().columns(),
-            settings.reading().channels());
+            settings.reading().channels(),
+            settings.reading().task());
     Tokens tokens = settings.reading().tokens();
-    this.cache = new TokenCache(tokens.cache(), parser, encoder, tokens.threads());
+    this.cache = new TokenCache(tokens.cache(), encoder, tokens.threads());
+    this.threads = tokens.threads();
     this.random = new TorchRandom(settings.dataSeed());
     this.limit = settings.maxLength() == null ? Integer.MAX_VALUE : settings.maxLength();
   }
@@ -111,9 +117,12 @@ final class DataLoading {
   /** Only the validation rows are read; the paths of the training rows are looked at. */
   private DataPipeline stream(Streaming streaming) {
     List<DatasetPath> paths =
-        settings.dataset().stream().map(name -> DatasetPath.parse("--dataset", name)).toList();
+        settings.dataset().stream()
+            .map(name -> DatasetPath.parse("--dataset", name, settings.fetched()))
+            .toList();
     for (DatasetPath path : paths) {
       noteFiles(path);
+      noteColumns(path.given());
       path.files().forEach(identity::add);
       identity.end(path.count());
     }
@@ -198,9 +207,11 @@ final class DataLoading {
     boolean validation = option.equals(VALIDATION);
     List<int[]> all = new ArrayList<>();
     for (String name : given) {
-      DatasetPath path = DatasetPath.parse(option, name);
-      all.add(good(path, path.files().stream().map(f -> open(f, validation))));
+      DatasetPath path = DatasetPath.parse(option, name, settings.fetched());
+      RowParser own = parser.with(settings.reading().columnsOf(name));
+      all.add(good(path, path.files().stream().map(f -> open(f, own, validation))));
       if (!validation) {
+        noteColumns(name);
         path.files().forEach(identity::add);
         identity.end(path.count());
       }
@@ -215,10 +226,17 @@ final class DataLoading {
     return all;
   }
 
-  private SampleFile open(Path file, boolean validation) {
+  private SampleFile open(Path file, RowParser own, boolean validation) {
     return settings.tokenizesFirst()
-        ? cache.open(file, validation)
-        : LazySampleFile.open(file, parser, encoder, limit);
+        ? cache.open(file, own, validation)
+        : LazySampleFile.open(file, own, encoder, limit);
+  }
+
+  private void noteColumns(String dataset) {
+    ColumnNames own = settings.reading().columnsOf().get(dataset);
+    if (own != null) {
+      identity.add(own);
+    }
   }
 
   /** Whether the data file is still there, but with other content. */
@@ -252,7 +270,7 @@ final class DataLoading {
       throw new UserError(
           "the tokenized data "
               + file
-              + " were made with another --system or --columns, or for the other of sft and pt; give"
+              + " were made with another --system or --columns, or for another task; give"
               + " the same, or make them again with --load_from_cache_file true");
     }
     if (!named && isStale(tokens.description())) {
@@ -298,19 +316,40 @@ final class DataLoading {
     }
     int first = files.size();
     opened.forEach(files::add);
-    int[] good = new int[files.size() - first];
-    int n = 0;
-    for (int row = first; row < files.size(); row++) {
-      BadRow problem = files.problem(row);
-      if (problem == null) {
-        good[n++] = row;
-      } else {
-        reject(row, problem);
-      }
-    }
-    good = Arrays.copyOf(good, n);
-    return path.count() < 0 || n == 0 ? good : draw(good, (int) path.count());
+    int[] good = inspect(first, files.size());
+    return path.count() < 0 || good.length == 0 ? good : draw(good, (int) path.count());
   }
+
+  /** The good ones of the rows in a range; the others are left out, or end the run. */
+  private int[] inspect(int first, int end) {
+    int[] good = new int[end - first];
+    int[] next = {first, 0};
+    OrderedWork.<List<Inspected>, RuntimeException>run(
+        threads,
+        () -> {
+          int from = next[0];
+          int to = Math.min(end, from + ROWS_AT_ONCE);
+          next[0] = to;
+          return from == to
+              ? null
+              : () ->
+                  IntStream.range(from, to)
+                      .mapToObj(row -> new Inspected(row, files.problem(row)))
+                      .toList();
+        },
+        block -> {
+          for (Inspected row : block) {
+            if (row.problem() == null) {
+              good[next[1]++] = row.row();
+            } else {
+              reject(row.row(), row.problem());
+            }
+          }
+        });
+    return Arrays.copyOf(good, next[1]);
+  }
+
+  private record Inspected(int row, @Nullable BadRow problem) {}
 
   private int[] draw(int[] good, int count) {
     int[] drawn = new int[count];
@@ -335,14 +374,15 @@ final class DataLoading {
 
   private SampleSet samples(int[] list) {
     Truncation truncation = settings.truncation();
+    boolean counts = truncation == Truncation.DELETE || truncation == Truncation.SPLIT;
+    int[] lengths =
+        OrderedWork.ints(threads, counts ? list.length : 0, i -> files.lengthOver(list[i], limit));
     int[] rowOf = new int[list.length];
     int[] partOf = new int[list.length];
     int n = 0;
-    for (int row : list) {
-      int length =
-          truncation == Truncation.DELETE || truncation == Truncation.SPLIT
-              ? files.lengthOver(row, limit)
-              : 0;
+    for (int i = 0; i < list.length; i++) {
+      int row = list[i];
+      int length = counts ? lengths[i] : 0;
       int parts = length <= limit ? 1 : truncation.parts(length, limit);
       if (parts == 0 && !tooLong.get(row)) {
         // Once, however often #count repeats it.
@@ -360,6 +400,10 @@ final class DataLoading {
         partOf[n++] = part;
       }
     }
+    SequenceChoice choice = settings.sequenceChoice();
+    if (choice != null) {
+      return new SequenceSamples(files, Arrays.copyOf(rowOf, n), choice);
+    }
     return new RowSamples(
         files, Arrays.copyOf(rowOf, n), Arrays.copyOf(partOf, n), limit, truncation);
   }
@@ -372,7 +416,7 @@ final class DataLoading {
             samples,
             PackCache.plan(
                 settings.reading().tokens().cache(),
-                samples.lengths(),
+                settings.lengthsInPacks(samples.lengths(), packing),
                 settings.packingLength(packing),
                 packing.parts()));
   }

@@ -5,7 +5,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param preTraining rows are text ({@code pt}) rather than conversations ({@code sft})
  * @param system the system prompt itself; null for none
  * @param maxLength token limit of a sample; null for none
+ * @param fetched the files of data sets that are not here under their names, by these names
  */
 public record DataSettings(
     boolean preTraining,
@@ -28,8 +31,10 @@ public record DataSettings(
     Truncation truncation,
     LossScale lossScale,
     boolean strict,
-    Reading reading) {
+    Reading reading,
+    Map<String, List<Path>> fetched) {
   public DataSettings {
+    fetched = Map.copyOf(fetched);
     dataset = List.copyOf(dataset);
     valDataset = List.copyOf(valDataset);
     if (dataset.isEmpty() && reading.tokens().training().isEmpty()) {
@@ -61,8 +66,49 @@ public record DataSettings(
     }
   }
 
+  /** Settings of data that are files and folders here. */
+  public DataSettings(
+      boolean preTraining,
+      List<String> dataset,
+      List<String> valDataset,
+      double splitDatasetRatio,
+      long dataSeed,
+      boolean datasetShuffle,
+      boolean valDatasetShuffle,
+      @Nullable String system,
+      @Nullable Integer maxLength,
+      Truncation truncation,
+      LossScale lossScale,
+      boolean strict,
+      Reading reading) {
+    this(
+        preTraining,
+        dataset,
+        valDataset,
+        splitDatasetRatio,
+        dataSeed,
+        datasetShuffle,
+        valDatasetShuffle,
+        system,
+        maxLength,
+        truncation,
+        lossScale,
+        strict,
+        reading,
+        Map.of());
+  }
+
   /** The same settings with another token limit. */
   public DataSettings withMaxLength(int limit) {
+    return with(limit, reading);
+  }
+
+  /** The same settings for rows that become labelled sequences, or not with null. */
+  public DataSettings withTask(@Nullable SequenceTask task) {
+    return with(maxLength, reading.withTask(task));
+  }
+
+  private DataSettings with(@Nullable Integer limit, Reading reading) {
     return new DataSettings(
         preTraining,
         dataset,
@@ -76,7 +122,8 @@ public record DataSettings(
         truncation,
         lossScale,
         strict,
-        reading);
+        reading,
+        fetched);
   }
 
   /**
@@ -94,6 +141,23 @@ public record DataSettings(
       throw new IllegalStateException("no token limit is set");
     }
     return maxLength;
+  }
+
+  /** How sequences are chosen of a row; null where the loss is that of tokens. */
+  @Nullable SequenceChoice sequenceChoice() {
+    SequenceTask task = reading.task();
+    return task == null
+        ? null
+        : new SequenceChoice(
+            task, truncation, maxLength == null ? Integer.MAX_VALUE : maxLength, dataSeed);
+  }
+
+  /** The room that samples take in packs: one of several sequences may fill a pack and more. */
+  int[] lengthsInPacks(int[] lengths, Packing packing) {
+    int most = packingLength(packing);
+    return reading.task() == null
+        ? lengths
+        : Arrays.stream(lengths).map(length -> Math.min(length, most)).toArray();
   }
 
   /** Tokens of a pack. */

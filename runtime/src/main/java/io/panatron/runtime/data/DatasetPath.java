@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -100,9 +101,18 @@ record DatasetPath(String given, List<Path> files, long count) {
         + (shown == files.size() ? "" : " and " + (files.size() - shown) + " more");
   }
 
-  static DatasetPath parse(String option, String given) {
+  /**
+   * One value of {@code --dataset}.
+   *
+   * @param fetched the files of names that are no files or folders here
+   */
+  static DatasetPath parse(String option, String given, Map<String, List<Path>> fetched) {
     Counted counted = Counted.of(option, given);
     String name = counted.name();
+    List<Path> elsewhere = fetched.get(name);
+    if (elsewhere != null) {
+      return new DatasetPath(given, elsewhere, counted.count());
+    }
     String subset = null;
     int colon = name.lastIndexOf(':');
     if (colon > 0 && !Files.exists(path(option, given, name))) {
@@ -121,7 +131,8 @@ record DatasetPath(String given, List<Path> files, long count) {
               + given
               + " does not exist; give a local file ("
               + DataFormat.NAMES
-              + ") or a folder of them, since data sets of a hub are not supported yet");
+              + ") or a folder of them, or organisation/name with --use_hf true for a data set of the"
+              + " Hugging Face hub");
     }
     if (Files.isDirectory(path)) {
       return folder(option, given, path, subset);

@@ -26,6 +26,7 @@ public final class HfTokenizer implements AutoCloseable {
   private final AddedTokens added;
   private final Path folder;
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private final @Nullable WordEncoder words;
   private long handle;
 
   private HfTokenizer(Path folder, TokenizerFiles files, AddedTokens added, long handle) {
@@ -33,6 +34,8 @@ public final class HfTokenizer implements AutoCloseable {
     this.files = files;
     this.added = added;
     this.handle = handle;
+    WordRules rules = files.words();
+    this.words = rules == null ? null : WordEncoder.of(rules, text -> encodeWhole(text, false));
   }
 
   /**
@@ -100,21 +103,40 @@ public final class HfTokenizer implements AutoCloseable {
   public int[] encode(String text) {
     lock.readLock().lock();
     try {
-      long encoding = NATIVE.encode(open(), text, false);
-      long[] ids;
-      try {
-        ids = NATIVE.getTokenIds(encoding);
-      } finally {
-        NATIVE.deleteEncoding(encoding);
-      }
-      int[] result = new int[ids.length];
-      for (int i = 0; i < ids.length; i++) {
-        result[i] = (int) ids[i];
-      }
-      return result;
+      open();
+      int[] ids = words == null ? null : words.encode(text);
+      return ids == null ? encodeWhole(text, false) : ids;
     } finally {
       lock.readLock().unlock();
     }
+  }
+
+  /** By the library alone; the lock is held, or nobody else knows this tokenizer yet. */
+  int[] encodeWhole(String text, boolean addSpecialTokens) {
+    long encoding = NATIVE.encode(open(), text, addSpecialTokens);
+    long[] ids;
+    try {
+      ids = NATIVE.getTokenIds(encoding);
+    } finally {
+      NATIVE.deleteEncoding(encoding);
+    }
+    int[] result = new int[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      result[i] = (int) ids[i];
+    }
+    return result;
+  }
+
+  private String beginToken() {
+    String text = specialTokens().get("bos_token");
+    if (text == null || bosId().isEmpty()) {
+      throw new UserError(
+          "the tokenizer in "
+              + folder
+              + " has add_bos_token but names no bos_token of its vocabulary; set bos_token in"
+              + " tokenizer_config.json");
+    }
+    return text;
   }
 
   /** Everything that decides how texts become tokens. */
@@ -197,9 +219,31 @@ public final class HfTokenizer implements AutoCloseable {
     return files.specialTokens();
   }
 
-  /** Whether the tokenizer puts a begin token before plain text. */
-  public boolean addsBosToken() {
-    return files.addBosToken();
+  /**
+   * The tokens that plain text begins with, as text; empty for none. {@code add_bos_token} of
+   * {@code tokenizer_config.json} decides; without it they are those that the post-processor puts
+   * before a letter, as Megatron-SWIFT asks it.
+   *
+   * @throws UserError if {@code bos_token} is asked for and there is none
+   */
+  public String beginText() {
+    if (files.addBosToken() != null) {
+      return files.addBosToken() ? beginToken() : "";
+    }
+    int[] all;
+    int[] alone;
+    lock.readLock().lock();
+    try {
+      alone = encodeWhole("a", false);
+      all = encodeWhole("a", true);
+    } finally {
+      lock.readLock().unlock();
+    }
+    int before = 0;
+    while (before < all.length && all[before] != alone[0]) {
+      before++;
+    }
+    return before == 0 ? "" : decode(Arrays.copyOf(all, before), false);
   }
 
   /** The source of the tokenizer's chat template, if it has one. */

@@ -3,19 +3,28 @@ package io.panatron.runtime.data;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
 import io.panatron.runtime.data.source.DataFormat;
-import io.panatron.runtime.data.source.RawRow;
 import io.panatron.runtime.data.source.RowFile;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** Rows that are parsed and tokenized each time that they are asked for. */
 final class LazySampleFile implements SampleFile {
+  private static final int UNKNOWN = -1;
+
+  /** At most the limit. */
+  private static final int WITHIN = -2;
+
   private final Path path;
   private final RowFile rows;
   private final RowParser parser;
   private final SampleEncoder encoder;
   private final int limit;
-  private final boolean[] within;
+
+  /**
+   * Tokens of each row, {@link #WITHIN} or {@link #UNKNOWN}; a row is only ever given one value.
+   */
+  private final int[] lengths;
 
   private LazySampleFile(
       Path path, RowFile rows, RowParser parser, SampleEncoder encoder, int limit) {
@@ -24,7 +33,8 @@ final class LazySampleFile implements SampleFile {
     this.parser = parser;
     this.encoder = encoder;
     this.limit = limit;
-    this.within = new boolean[rows.rows()];
+    this.lengths = new int[rows.rows()];
+    Arrays.fill(lengths, UNKNOWN);
   }
 
   /**
@@ -42,8 +52,13 @@ final class LazySampleFile implements SampleFile {
   }
 
   @Override
-  public String location(int row) {
-    return path + ":" + RawRow.place(rows.number(row));
+  public Path source() {
+    return path;
+  }
+
+  @Override
+  public long number(int row) {
+    return rows.number(row);
   }
 
   @Override
@@ -51,7 +66,9 @@ final class LazySampleFile implements SampleFile {
     try {
       // Rendering here also shows now what a template refuses.
       boolean fits = encoder.surelyWithin(parser.parse(rows.columns(row)), limit);
-      within[row] = fits || limit == Integer.MAX_VALUE;
+      if (fits || limit == Integer.MAX_VALUE) {
+        lengths[row] = WITHIN;
+      }
       return null;
     } catch (BadRow e) {
       return e;
@@ -62,12 +79,23 @@ final class LazySampleFile implements SampleFile {
 
   @Override
   public int lengthOver(int row, int asked) {
-    return within[row] && asked >= limit ? 0 : length(row);
+    if (lengths[row] == WITHIN && asked >= limit) {
+      return 0;
+    }
+    return parser.makesSequences() ? sample(row).longest() : length(row);
   }
 
   @Override
   public int length(int row) {
-    return sample(row).length();
+    int known = lengths[row];
+    if (known >= 0) {
+      return known;
+    }
+    int length = sample(row).length();
+    if (known == UNKNOWN) {
+      lengths[row] = length;
+    }
+    return length;
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The samples of one forward and backward pass, as flat arrays of one element per token.
@@ -17,6 +18,7 @@ import java.util.Objects;
  * @param samples indices of the samples in the data set
  * @param channels of each sequence the group in which its loss is shown; empty where no groups are
  *     asked for
+ * @param targets what the sequences are compared with; null where the loss is that of tokens
  */
 public record MicroBatch(
     int[] tokens,
@@ -26,7 +28,30 @@ public record MicroBatch(
     int[] sequenceStarts,
     int targetTokens,
     int[] samples,
-    List<String> channels) {
+    List<String> channels,
+    @Nullable SequenceTargets targets) {
+
+  /** With losses of tokens. */
+  public MicroBatch(
+      int[] tokens,
+      int[] positions,
+      int[] labels,
+      float[] lossWeights,
+      int[] sequenceStarts,
+      int targetTokens,
+      int[] samples,
+      List<String> channels) {
+    this(
+        tokens,
+        positions,
+        labels,
+        lossWeights,
+        sequenceStarts,
+        targetTokens,
+        samples,
+        channels,
+        null);
+  }
 
   /** Without channels. */
   public MicroBatch(
@@ -129,6 +154,26 @@ public record MicroBatch(
     }
     List<String> channels =
         encoded.stream().map(EncodedSample::channel).filter(Objects::nonNull).toList();
-    return new MicroBatch(tokens, positions, labels, weights, starts, targets, samples, channels);
+    return new MicroBatch(
+        tokens,
+        positions,
+        labels,
+        weights,
+        starts,
+        targets,
+        samples,
+        channels,
+        targets(encoded, starts));
+  }
+
+  private static @Nullable SequenceTargets targets(List<EncodedSample> encoded, int[] starts) {
+    if (encoded.isEmpty() || encoded.getFirst().parts() == null) {
+      return null;
+    }
+    int[] last = new int[encoded.size()];
+    for (int s = 0; s < last.length; s++) {
+      last[s] = starts[s] + encoded.get(s).length() - 1;
+    }
+    return new SequenceTargets(last, encoded.stream().map(EncodedSample::tag).toList());
   }
 }

@@ -1,6 +1,7 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * @param tokens when rows are tokenized and where tokens are kept
  * @param streaming how training rows are streamed; null reads them before training
  * @param channels whether rows keep the group in which their loss is shown
+ * @param columnsOf what columns of single data sets mean besides, by their value of {@code
+ *     --dataset}
+ * @param task how rows become labelled sequences; null where the loss is that of tokens
  */
 public record Reading(
     ColumnNames columns,
@@ -21,9 +25,23 @@ public record Reading(
     boolean groupByLength,
     Tokens tokens,
     @Nullable Streaming streaming,
-    boolean channels) {
+    boolean channels,
+    Map<String, ColumnNames> columnsOf,
+    @Nullable SequenceTask task) {
   public static final Reading DEFAULT =
       new Reading(ColumnNames.DEFAULT, null, null, false, Tokens.LAZY, null);
+
+  /** With losses of tokens, and without columns of single data sets. */
+  public Reading(
+      ColumnNames columns,
+      @Nullable Mixing mixing,
+      @Nullable Packing packing,
+      boolean groupByLength,
+      Tokens tokens,
+      @Nullable Streaming streaming,
+      boolean channels) {
+    this(columns, mixing, packing, groupByLength, tokens, streaming, channels, Map.of(), null);
+  }
 
   /** Without channels. */
   public Reading(
@@ -37,6 +55,7 @@ public record Reading(
   }
 
   public Reading {
+    columnsOf = Map.copyOf(columnsOf);
     if (Boolean.TRUE.equals(tokens.lazy())) {
       String needs =
           packing != null
@@ -51,6 +70,24 @@ public record Reading(
                 + " true, for which rows must be tokenized before training; drop one of them");
       }
     }
+  }
+
+  /** The same with what columns of single data sets mean. */
+  public Reading with(Map<String, ColumnNames> columnsOfData) {
+    return new Reading(
+        columns, mixing, packing, groupByLength, tokens, streaming, channels, columnsOfData, task);
+  }
+
+  /** The same reading of rows that become labelled sequences, or not with null. */
+  Reading withTask(@Nullable SequenceTask asked) {
+    return new Reading(
+        columns, mixing, packing, groupByLength, tokens, streaming, channels, columnsOf, asked);
+  }
+
+  /** What the columns of a data set mean. */
+  ColumnNames columnsOf(String dataset) {
+    ColumnNames own = columnsOf.get(dataset);
+    return own == null ? columns : columns.over(own);
   }
 
   /** Whether rows are tokenized before training. */

@@ -18,19 +18,26 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Megatron-SWIFT's custom data sets.
  */
 final class RowParser {
-  /** The channel of rows that name none. */
+  /** The channel of rows that name none, or an empty one. */
   static final String NO_CHANNEL = "None";
 
   private static final String WITH_CHANNELS = ", channels";
+  private static final String OF_TASK = "task ";
 
   private final boolean preTraining;
   private final @Nullable String system;
   private final ColumnNames names;
   private final boolean channels;
+  private final @Nullable SequenceTask task;
 
   /** Makes a parser that leaves channels aside. */
   RowParser(boolean preTraining, @Nullable String system, ColumnNames names) {
     this(preTraining, system, names, false);
+  }
+
+  /** Makes a parser of rows whose loss is that of tokens. */
+  RowParser(boolean preTraining, @Nullable String system, ColumnNames names, boolean channels) {
+    this(preTraining, system, names, channels, null);
   }
 
   /**
@@ -39,23 +46,48 @@ final class RowParser {
    * @param preTraining whether a row may be text rather than a conversation
    * @param system put in front of conversations that have no system message
    * @param channels whether rows keep the group in which their loss is shown
+   * @param task how rows become labelled sequences; null where the loss is that of tokens
    */
-  RowParser(boolean preTraining, @Nullable String system, ColumnNames names, boolean channels) {
+  RowParser(
+      boolean preTraining,
+      @Nullable String system,
+      ColumnNames names,
+      boolean channels,
+      @Nullable SequenceTask task) {
     this.preTraining = preTraining;
     this.system = system;
     this.names = names;
     this.channels = channels;
+    this.task = task;
+  }
+
+  /** The same for data whose columns mean something else. */
+  RowParser with(ColumnNames columns) {
+    return columns.equals(names)
+        ? this
+        : new RowParser(preTraining, system, columns, channels, task);
+  }
+
+  /** Whether rows become labelled sequences. */
+  boolean makesSequences() {
+    return task != null;
   }
 
   /** Everything that decides what a row becomes. */
   String identity() {
-    return "rows 3, pre-training "
+    return (task == null ? "" : OF_TASK + task.rowIdentity() + ", ")
+        + "rows 4, pre-training "
         + preTraining
         + ", system "
         + system
         + ", columns "
         + names
         + (channels ? WITH_CHANNELS : "");
+  }
+
+  /** Whether a parser of this identity read labelled sequences. */
+  static boolean readsTask(String identity) {
+    return identity.startsWith(OF_TASK);
   }
 
   /** Whether a parser of this identity read channels. */
@@ -93,7 +125,8 @@ final class RowParser {
     return new Row(
         messages,
         tools == null ? List.of() : ToolMessages.tools(tools),
-        channels ? channel(columns) : null);
+        channels ? channel(columns) : null,
+        task == null ? null : new SequenceColumns(task, system).read(columns, messages));
   }
 
   private List<Message> messages(Columns columns) throws BadRow {
@@ -117,20 +150,24 @@ final class RowParser {
       throw new BadRow(
           BadRow.Kind.CONTENT, "has a column '" + column.name() + "' that is not a name");
     }
-    return column.value().isTextual()
-        ? MessageList.text(column.value(), in(column))
-        : column.value().asText();
+    String name =
+        column.value().isTextual()
+            ? MessageList.text(column.value(), in(column))
+            : column.value().asText();
+    return name.isBlank() ? NO_CHANNEL : name;
   }
 
   private String example() {
     return preTraining
         ? "{\"text\": \"...\"}"
-        : "{\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\","
-            + " \"content\": \"...\"}]}";
+        : task != null
+            ? "{\"messages\": [{\"role\": \"user\", \"content\": \"...\"}], ...}"
+            : "{\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\","
+                + " \"content\": \"...\"}]}";
   }
 
   private List<Message> complete(List<Message> messages, Columns columns) throws BadRow {
-    if (!preTraining && !messages.getLast().isAnswer()) {
+    if (!preTraining && task == null && !messages.getLast().isAnswer()) {
       throw new BadRow(
           BadRow.Kind.CONTENT,
           "ends with a message of '"
@@ -153,11 +190,16 @@ final class RowParser {
 
   private List<Message> rounds(Columns columns) throws BadRow {
     Column response = response(columns);
-    if (response == null) {
+    String asked = task == null ? null : query(columns);
+    if (response == null && asked == null) {
       throw new BadRow(
           BadRow.Kind.COLUMNS,
           "has no column "
-              + (preTraining ? "'text' or 'messages'" : "'messages', nor 'query' and 'response'")
+              + (preTraining
+                  ? "'text' or 'messages'"
+                  : task == null
+                      ? "'messages', nor 'query' and 'response'"
+                      : "'messages' or 'query'")
               + "; a row looks like "
               + example()
               + ", and --columns gives other columns these meanings");
@@ -170,6 +212,9 @@ final class RowParser {
     String query = query(columns);
     if (query != null) {
       messages.add(new Message("user", query));
+    }
+    if (response == null) {
+      return messages;
     }
     boolean alone = preTraining && messages.isEmpty();
     messages.add(

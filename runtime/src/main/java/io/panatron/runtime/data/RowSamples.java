@@ -1,6 +1,7 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.UserError;
+import java.nio.file.Path;
 import java.util.List;
 
 /** Samples that are rows, or with {@code truncation_strategy split} stretches of rows. */
@@ -22,6 +23,16 @@ final class RowSamples extends SampleSet {
   @Override
   public int size() {
     return rowOf.length;
+  }
+
+  /** The data file that a sample comes from. */
+  Path source(int sample) {
+    return files.source(rowOf[sample]);
+  }
+
+  /** The line or number of a sample's row in its file. */
+  long number(int sample) {
+    return files.number(rowOf[sample]);
   }
 
   @Override

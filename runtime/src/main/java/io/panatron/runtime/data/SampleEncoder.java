@@ -1,6 +1,5 @@
 package io.panatron.runtime.data;
 
-import io.panatron.runtime.UserError;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayList;
@@ -31,7 +30,7 @@ public final class SampleEncoder {
     this.tokenizer = tokenizer;
     this.template = template;
     this.lossScale = lossScale;
-    this.beginToken = plainBegin && tokenizer.addsBosToken() ? begin(tokenizer) : null;
+    this.beginToken = plainBegin && !tokenizer.beginText().isEmpty() ? tokenizer.beginText() : null;
     this.identity =
         hash(
             "samples 1",
@@ -39,18 +38,6 @@ public final class SampleEncoder {
             template.identity(),
             String.valueOf(lossScale),
             String.valueOf(beginToken));
-  }
-
-  private static String begin(HfTokenizer tokenizer) {
-    String text = tokenizer.specialTokens().get("bos_token");
-    if (text == null || tokenizer.bosId().isEmpty()) {
-      throw new UserError(
-          "the tokenizer in "
-              + tokenizer.folder()
-              + " has add_bos_token but names no bos_token of its vocabulary; set bos_token in"
-              + " tokenizer_config.json");
-    }
-    return text;
   }
 
   /** Everything that decides what a conversation becomes, as a hash. */
@@ -69,6 +56,34 @@ public final class SampleEncoder {
 
   /** The whole sample, however long. */
   public EncodedSample encode(Row row) {
+    return row.example() == null ? encodeTokens(row) : encodeSequences(row, row.example());
+  }
+
+  private EncodedSample encodeSequences(Row row, SequenceExample example) {
+    List<EncodedSample> sequences = new ArrayList<>();
+    for (int s = 0; s < example.tags().size(); s++) {
+      int[] ids = tokenizer.encode(text(row, example.conversations().get(s)));
+      if (ids.length == 0) {
+        throw new TemplateException("has a conversation that becomes no token");
+      }
+      SampleParts part = new SampleParts(new int[] {ids.length}, List.of(example.tags().get(s)));
+      sequences.add(new EncodedSample(ids, new float[ids.length], null, part));
+    }
+    return SampleParts.join(sequences);
+  }
+
+  /** A conversation with what invites the next answer, if it does not end with one. */
+  private String text(Row row, List<Message> conversation) {
+    StringBuilder text = new StringBuilder(beginToken == null ? "" : beginToken);
+    if (conversation.getLast().isAnswer()) {
+      template.render(conversation, row.tools()).forEach(piece -> text.append(piece.text()));
+    } else {
+      text.append(template.renderPrompt(conversation, row.tools()));
+    }
+    return text.toString();
+  }
+
+  private EncodedSample encodeTokens(Row row) {
     int[] ids = new int[64];
     float[] weights = new float[64];
     int n = 0;
@@ -86,8 +101,14 @@ public final class SampleEncoder {
     return new EncodedSample(Arrays.copyOf(ids, n), Arrays.copyOf(weights, n), row.channel());
   }
 
-  /** Whether the sample surely has at most that many tokens, without tokenizing it. */
+  /** Whether each sequence surely has at most that many tokens, without tokenizing it. */
   boolean surelyWithin(Row row, int maxLength) {
+    SequenceExample example = row.example();
+    if (example != null) {
+      return example.conversations().stream()
+          .mapToInt(conversation -> tokenizer.maxTokens(text(row, conversation)))
+          .allMatch(most -> most >= 0 && most <= maxLength);
+    }
     long most = 0;
     for (WeightedText part : parts(row)) {
       int tokens = tokenizer.maxTokens(part.text());

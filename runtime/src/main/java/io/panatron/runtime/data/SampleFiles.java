@@ -1,6 +1,7 @@
 package io.panatron.runtime.data;
 
 import io.panatron.runtime.data.source.BadRow;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +43,17 @@ final class SampleFiles implements AutoCloseable {
   String location(int row) {
     int file = file(row);
     return files.get(file).location(within(file, row));
+  }
+
+  /** The data file that a row comes from. */
+  Path source(int row) {
+    return files.get(file(row)).source();
+  }
+
+  /** See {@link SampleFile#number}. */
+  long number(int row) {
+    int file = file(row);
+    return files.get(file).number(within(file, row));
   }
 
   /** See {@link SampleFile#problem}. */

@@ -6,7 +6,7 @@ import java.util.List;
  * Samples in the order of the data set. A sample is a row, a stretch of one, or a pack of several.
  * Safe for use by several threads.
  */
-public abstract sealed class SampleSet permits RowSamples, PackedSamples {
+public abstract sealed class SampleSet permits RowSamples, SequenceSamples, PackedSamples {
   public abstract int size();
 
   /** {@code file:line} of a sample; of a pack, of its first row. */
@@ -14,6 +14,15 @@ public abstract sealed class SampleSet permits RowSamples, PackedSamples {
 
   /** The tokenized sequences of a sample, which do not see each other: one, or those of a pack. */
   public abstract List<EncodedSample> sequences(int sample);
+
+  /**
+   * As {@link #sequences(int)}, where what is chosen of a sample may change from draw to draw.
+   *
+   * @param draw a number that no other draw of the sample has
+   */
+  List<EncodedSample> sequences(int sample, long draw) {
+    return sequences(sample);
+  }
 
   /** The tokens of a sample. */
   public abstract int length(int sample);

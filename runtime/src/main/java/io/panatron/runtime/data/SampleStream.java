@@ -5,7 +5,10 @@ import io.panatron.runtime.data.source.BadRow;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,16 +23,18 @@ public final class SampleStream implements AutoCloseable {
   private final DataSettings settings;
   private final Streaming streaming;
   private final List<DatasetPath> paths;
-  private final RowParser parser;
+  private final Map<String, RowParser> parsers = new HashMap<>();
   private final SampleEncoder encoder;
   private final DroppedRows dropped;
   private final int limit;
+  private final @Nullable SequenceChoice choice;
   private final Deque<List<EncodedSample>> ready = new ArrayDeque<>();
   private final List<EncodedSample> unpacked = new ArrayList<>();
   private PackPlan.@Nullable Window window;
   private @Nullable StreamedRows rows;
   private int epoch = -1;
   private int unpackedSince;
+  private long drawn;
   private boolean any;
   private boolean skipping;
 
@@ -43,10 +48,13 @@ public final class SampleStream implements AutoCloseable {
     this.settings = settings;
     this.streaming = streaming;
     this.paths = paths;
-    this.parser = parser;
+    for (DatasetPath path : paths) {
+      parsers.put(path.given(), parser.with(settings.reading().columnsOf(path.given())));
+    }
     this.encoder = encoder;
     this.dropped = dropped;
     this.limit = settings.maxLength() == null ? Integer.MAX_VALUE : settings.maxLength();
+    this.choice = settings.sequenceChoice();
   }
 
   /** The sequences of the next sample, or null after the last epoch. */
@@ -117,7 +125,8 @@ public final class SampleStream implements AutoCloseable {
   private void take(StreamedRows.Located located) {
     EncodedSample whole;
     try {
-      Row row = parser.parse(located.row().columns());
+      Row row =
+          Objects.requireNonNull(parsers.get(located.dataset())).parse(located.row().columns());
       whole = canSpare(row) ? new EncodedSample(new int[0], new float[0]) : encoder.encode(row);
     } catch (BadRow e) {
       drop(located, e);
@@ -127,18 +136,21 @@ public final class SampleStream implements AutoCloseable {
       return;
     }
     Truncation truncation = settings.truncation();
-    int parts = whole.length() <= limit ? 1 : truncation.parts(whole.length(), limit);
+    int longest = whole.longest();
+    int parts = longest <= limit ? 1 : truncation.parts(longest, limit);
     if (parts == 0 && epoch == 0) {
       dropped.add(
           BadRow.Kind.LENGTH,
-          located.location()
-              + " has "
-              + whole.length()
-              + " tokens, more than --max_length "
-              + limit);
+          located.location() + " has " + longest + " tokens, more than --max_length " + limit);
     }
     for (int part = 0; part < parts; part++) {
-      add(truncation.part(whole, limit, part));
+      // A row that is passed over has no sequences to choose from, but counts as a draw.
+      long draw = drawn++;
+      if (choice == null) {
+        add(truncation.part(whole, limit, part));
+      } else {
+        add(whole.parts() == null ? whole : choice.choose(whole, draw));
+      }
     }
   }
 
@@ -167,10 +179,10 @@ public final class SampleStream implements AutoCloseable {
   private void add(EncodedSample sample) {
     PackPlan.Window packs = window;
     if (packs == null) {
-      ready.add(List.of(sample));
+      ready.add(sample.sequences());
       return;
     }
-    packs.add(unpacked.size(), sample.length());
+    packs.add(unpacked.size(), room(sample));
     unpacked.add(sample);
     // Without those that wait since the last time, of which there may be many.
     if (++unpackedSince >= PACKING_WINDOW) {
@@ -178,12 +190,19 @@ public final class SampleStream implements AutoCloseable {
     }
   }
 
+  private int room(EncodedSample sample) {
+    Packing packing = settings.reading().packing();
+    return packing == null
+        ? sample.length()
+        : settings.lengthsInPacks(new int[] {sample.length()}, packing)[0];
+  }
+
   private void pack(PackPlan.Window packs, boolean last) {
     unpackedSince = 0;
     for (int[] pack : packs.pack(last)) {
       List<EncodedSample> sequences = new ArrayList<>(pack.length);
       for (int i : pack) {
-        sequences.add(unpacked.get(i));
+        sequences.addAll(unpacked.get(i).sequences());
       }
       ready.add(sequences);
     }
@@ -194,7 +213,7 @@ public final class SampleStream implements AutoCloseable {
     }
     unpacked.clear();
     for (EncodedSample sample : waiting) {
-      packs.add(unpacked.size(), sample.length());
+      packs.add(unpacked.size(), room(sample));
       unpacked.add(sample);
     }
   }

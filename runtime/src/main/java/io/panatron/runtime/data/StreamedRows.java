@@ -37,8 +37,12 @@ final class StreamedRows implements AutoCloseable {
     this.ended = new boolean[sets.size()];
   }
 
-  /** A row and its file. */
-  record Located(Path file, RawRow row) {
+  /**
+   * A row and its file.
+   *
+   * @param dataset the value of {@code --dataset} that names the file
+   */
+  record Located(String dataset, Path file, RawRow row) {
     String location() {
       return file + ":" + RawRow.place(row.number());
     }
@@ -156,7 +160,7 @@ final class StreamedRows implements AutoCloseable {
         RawRow row = open.next();
         if (row != null) {
           any = true;
-          return new Located(path.files().get(file), row);
+          return new Located(path.given(), path.files().get(file), row);
         }
         close();
         file++;

@@ -25,9 +25,8 @@ final class TokenCache {
   static final String VALIDATION = "validation";
 
   private final @Nullable Path folder;
-  private final RowParser parser;
   private final SampleEncoder encoder;
-  private final Tokenization tokenization;
+  private final int threads;
   private int reused;
   private int made;
 
@@ -36,11 +35,10 @@ final class TokenCache {
    *
    * @param folder where tokenized files are kept; null keeps them for this run only
    */
-  TokenCache(@Nullable Path folder, RowParser parser, SampleEncoder encoder, int threads) {
+  TokenCache(@Nullable Path folder, SampleEncoder encoder, int threads) {
     this.folder = folder;
-    this.parser = parser;
     this.encoder = encoder;
-    this.tokenization = new Tokenization(parser, encoder, threads);
+    this.threads = threads;
   }
 
   /** What became of the files opened so far, for the user; null if there were none. */
@@ -66,11 +64,11 @@ final class TokenCache {
    *
    * @param validation whether they are kept among those for validation
    */
-  SampleFile open(Path input, boolean validation) {
+  SampleFile open(Path input, RowParser parser, boolean validation) {
     try {
       return folder == null
-          ? temporary(input)
-          : kept(validation ? folder.resolve(VALIDATION) : folder, input);
+          ? temporary(input, parser)
+          : kept(validation ? folder.resolve(VALIDATION) : folder, input, parser);
     } catch (IOException e) {
       throw new UserError(
           "the tokens of "
@@ -87,12 +85,12 @@ final class TokenCache {
     }
   }
 
-  private TokenFile temporary(Path input) throws IOException {
+  private TokenFile temporary(Path input, RowParser parser) throws IOException {
     Path file = Files.createTempFile("panatron-", TokenFile.EXTENSION);
     // Where a signal ends the program meanwhile.
     file.toFile().deleteOnExit();
     try {
-      write(input, file);
+      write(input, parser, file);
       return reopen(file);
     } finally {
       // The mapping keeps the content, so that nothing is left even if the process is killed.
@@ -100,8 +98,8 @@ final class TokenCache {
     }
   }
 
-  private TokenFile kept(Path folder, Path input) throws IOException {
-    Path file = folder.resolve(name(input));
+  private TokenFile kept(Path folder, Path input, RowParser parser) throws IOException {
+    Path file = folder.resolve(name(input, parser));
     TokenFile old = Files.exists(file) ? TokenFile.open(file) : null;
     if (old != null) {
       TokenFile.Description d = old.description();
@@ -118,7 +116,7 @@ final class TokenCache {
     fresh.toFile().deleteOnExit();
     boolean done = false;
     try {
-      write(input, fresh);
+      write(input, parser, fresh);
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
       done = true;
     } finally {
@@ -137,12 +135,12 @@ final class TokenCache {
     return opened;
   }
 
-  private void write(Path input, Path file) throws IOException {
+  private void write(Path input, RowParser parser, Path file) throws IOException {
     // Noted first: a change while the rows are read shows as a difference later.
     InputStamp stamp = InputStamp.of(input);
     try (RowCursor rows = DataFormat.cursor(input);
         TokenFileWriter out = new TokenFileWriter(file)) {
-      tokenization.run(rows, out);
+      new Tokenization(parser, encoder, threads).run(rows, out);
       out.finish(
           new TokenFile.Description(
               input.toString(), stamp, encoder.identity(), parser.identity()));
@@ -151,7 +149,7 @@ final class TokenCache {
   }
 
   /** The same name for the same input and settings, so that a changed input replaces its tokens. */
-  private String name(Path input) {
+  private String name(Path input, RowParser parser) {
     MessageDigest digest = InputStamp.sha256Digest();
     for (String part :
         new String[] {

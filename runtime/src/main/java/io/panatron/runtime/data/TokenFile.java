@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.data.source.BadRow;
-import io.panatron.runtime.data.source.RawRow;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,6 +13,8 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -22,12 +23,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Little endian. Records, one for each row: for a sample the number of stretches of equal
  * weight, then weight (float) and tokens of each, then the token ids, then the channel in UTF-8
- * where channels are kept; for a bad row its kind, the bytes of its reason, and the reason in
- * UTF-8. After the records the index, {@link #ENTRY} bytes for each row: offset (long), number of
- * the row (long), tokens or -1 for a bad row (int), checksum of the record (int). Then {@link
- * Description} as JSON, and the trailer of {@link #TRAILER} bytes: offset of the index (long), rows
- * (int), bytes of the description (int), checksum of both (int), version (int), {@link #MAGIC}
- * (long).
+ * where channels are kept, or for labelled sequences their number, and of each its tokens, role,
+ * number of labels (int each) and labels (double); for a bad row its kind, the bytes of its reason,
+ * and the reason in UTF-8. After the records the index, {@link #ENTRY} bytes for each row: offset
+ * (long), number of the row (long), tokens or -1 for a bad row (int), checksum of the record (int).
+ * Then {@link Description} as JSON, and the trailer of {@link #TRAILER} bytes: offset of the index
+ * (long), rows (int), bytes of the description (int), checksum of both (int), version (int), {@link
+ * #MAGIC} (long).
  */
 final class TokenFile implements SampleFile {
   static final String EXTENSION = ".tokens";
@@ -85,6 +87,7 @@ final class TokenFile implements SampleFile {
   private final int rows;
   private final Description description;
   private final boolean channels;
+  private final boolean task;
 
   private TokenFile(
       Path path,
@@ -101,6 +104,7 @@ final class TokenFile implements SampleFile {
     this.rows = rows;
     this.description = description;
     this.channels = channels && RowParser.readsChannels(description.parser());
+    this.task = RowParser.readsTask(description.parser());
   }
 
   /** Opens a file whose channels are wanted where it has some. */
@@ -190,8 +194,13 @@ final class TokenFile implements SampleFile {
   }
 
   @Override
-  public String location(int row) {
-    return description.source() + ":" + RawRow.place(bytes.get(LONG, entry(row) + 8));
+  public Path source() {
+    return Path.of(description.source());
+  }
+
+  @Override
+  public long number(int row) {
+    return bytes.get(LONG, entry(row) + 8);
   }
 
   /** The record of a row, once its checksum has been seen to be right. */
@@ -227,7 +236,8 @@ final class TokenFile implements SampleFile {
 
   @Override
   public int lengthOver(int row, int limit) {
-    return tokens(row);
+    int tokens = tokens(row);
+    return task && tokens > limit ? sample(row).longest() : tokens;
   }
 
   @Override
@@ -249,7 +259,27 @@ final class TokenFile implements SampleFile {
       n += length;
     }
     MemorySegment.copy(record, INT, at, ids, 0, ids.length);
-    return new EncodedSample(ids, weights, channels ? channel(record, at + 4L * ids.length) : null);
+    at += 4L * ids.length;
+    return new EncodedSample(
+        ids, weights, channels ? channel(record, at) : null, task ? parts(record, at) : null);
+  }
+
+  private static SampleParts parts(MemorySegment record, long start) {
+    int[] lengths = new int[record.get(INT, start)];
+    List<SequenceTag> tags = new ArrayList<>(lengths.length);
+    long at = start + 4;
+    for (int s = 0; s < lengths.length; s++) {
+      lengths[s] = record.get(INT, at);
+      SequenceRole role = SequenceRole.values()[record.get(INT, at + 4)];
+      int count = record.get(INT, at + 8);
+      at += 12;
+      List<Double> labels = new ArrayList<>(count);
+      for (int i = 0; i < count; i++, at += 8) {
+        labels.add(Double.longBitsToDouble(record.get(LONG, at)));
+      }
+      tags.add(new SequenceTag(role, labels));
+    }
+    return new SampleParts(lengths, tags);
   }
 
   private static String channel(MemorySegment record, long at) {

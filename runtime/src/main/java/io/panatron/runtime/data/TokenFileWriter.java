@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /** Writes a {@link TokenFile} row by row. Not for several threads at once. */
 final class TokenFileWriter implements Closeable {
@@ -40,7 +41,8 @@ final class TokenFileWriter implements Closeable {
     }
     byte[] name =
         sample.channel() == null ? new byte[0] : sample.channel().getBytes(StandardCharsets.UTF_8);
-    int start = reserve(4 * (1 + 2 * stretches + weights.length) + name.length);
+    SampleParts parts = sample.parts();
+    int start = reserve(4 * (1 + 2 * stretches + weights.length) + name.length + bytes(parts));
     buffer.putInt(stretches);
     for (int i = 0; i < weights.length; ) {
       int end = i + 1;
@@ -54,7 +56,27 @@ final class TokenFileWriter implements Closeable {
       buffer.putInt(id);
     }
     buffer.put(name);
+    if (parts != null) {
+      put(parts);
+    }
     endRecord(start, number, weights.length);
+  }
+
+  private static int bytes(@Nullable SampleParts parts) {
+    return parts == null
+        ? 0
+        : 4 + parts.tags().stream().mapToInt(tag -> 12 + 8 * tag.labels().size()).sum();
+  }
+
+  private void put(SampleParts parts) {
+    buffer.putInt(parts.lengths().length);
+    for (int s = 0; s < parts.lengths().length; s++) {
+      SequenceTag tag = parts.tags().get(s);
+      buffer.putInt(parts.lengths()[s]).putInt(tag.role().ordinal()).putInt(tag.labels().size());
+      for (double label : tag.labels()) {
+        buffer.putLong(Double.doubleToRawLongBits(label));
+      }
+    }
   }
 
   void add(long number, BadRow bad) throws IOException {

@@ -20,18 +20,21 @@ import org.jspecify.annotations.Nullable;
  * @param ids token texts of the vocabulary that stand for special tokens, and their ids
  * @param specialTokens {@code bos_token}, {@code eos_token}, {@code pad_token}, ... and their texts
  * @param vocabularySize one more than the greatest token id
- * @param addBosToken whether plain text gets a begin token in front
+ * @param addBosToken whether {@code tokenizer_config.json} has plain text begin with {@code
+ *     bos_token}; null where it leaves that to the post-processor
  * @param byteBound how many tokens a UTF-8 byte can become at most, and for other than ASCII text;
  *     null if there is no such bound
+ * @param words how texts are cut into words; null if not by rules that are known here
  */
 record TokenizerFiles(
     String tokenizerJson,
     Map<String, Integer> ids,
     Map<String, String> specialTokens,
     int vocabularySize,
-    boolean addBosToken,
+    @Nullable Boolean addBosToken,
     @Nullable String chatTemplate,
-    @Nullable ByteBound byteBound) {
+    @Nullable ByteBound byteBound,
+    @Nullable WordRules words) {
 
   /** Tokens per byte of ASCII text and of other text, where normalisation may lengthen it. */
   record ByteBound(int ascii, int other) {}
@@ -91,9 +94,12 @@ record TokenizerFiles(
         Map.copyOf(ids),
         Map.copyOf(special),
         size,
-        config.path("add_bos_token").asBoolean(false),
+        config.path("add_bos_token").isBoolean()
+            ? config.path("add_bos_token").booleanValue()
+            : null,
         chatTemplate(folder, config),
-        bound(tokenizer));
+        bound(tokenizer),
+        WordRules.of(tokenizer));
   }
 
   /** The same tokenizer with added special tokens. */
@@ -111,7 +117,8 @@ record TokenizerFiles(
         size,
         addBosToken,
         chatTemplate,
-        byteBound);
+        byteBound,
+        words == null ? null : words.with(added.ids().keySet()));
   }
 
   private static int decoderId(Path folder, String key) {

@@ -15,7 +15,6 @@ import io.panatron.runtime.parallel.RankContext;
 import java.nio.file.Path;
 import java.time.ZonedDateTime;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -57,7 +56,7 @@ public final class Answering implements AutoCloseable {
    * @throws UserError for what the folder lacks or has wrong
    */
   public static Answering open(Path folder, TemplateOptions options) {
-    ModelConfig config = ModelConfig.read(folder);
+    ModelConfig config = ModelConfig.read(folder).languageModel(folder);
     TrainedTemplate trained = TrainedTemplate.of(folder);
     HfTokenizer tokenizer = HfTokenizer.open(folder);
     try {
@@ -103,15 +102,8 @@ public final class Answering implements AutoCloseable {
               .formatted(conversation.getLast().content(), e.getMessage()),
           e);
     }
-    int[] ids = tokenizer.encode(text);
-    OptionalInt begin = tokenizer.bosId();
-    if (useChatTemplate || !tokenizer.addsBosToken() || begin.isEmpty()) {
-      return ids; // a chat template writes its begin token itself
-    }
-    int[] begun = new int[ids.length + 1];
-    begun[0] = begin.getAsInt();
-    System.arraycopy(ids, 0, begun, 1, ids.length);
-    return begun;
+    // A chat template writes its begin token itself.
+    return tokenizer.encode(useChatTemplate ? text : tokenizer.beginText() + text);
   }
 
   /** The text of an answer, without special tokens. */

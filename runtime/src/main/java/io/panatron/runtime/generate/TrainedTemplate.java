@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.panatron.runtime.UserError;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.TemplateOptions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,11 +19,11 @@ import org.jspecify.annotations.Nullable;
  *
  * @param system the system prompt, or the .txt file that holds it
  */
-record TrainedTemplate(
+public record TrainedTemplate(
     @Nullable String template, @Nullable String agentTemplate, @Nullable String system) {
 
   /** Reads a model folder. */
-  static TrainedTemplate of(Path folder) {
+  public static TrainedTemplate of(Path folder) {
     Path file = folder.resolve(ArgumentsFile.NAME);
     if (!Files.isRegularFile(file)) {
       return new TrainedTemplate(null, null, null);
@@ -56,5 +57,16 @@ record TrainedTemplate(
     }
     TemplateOptions named = given.withTemplate(template);
     return given.agentTemplate() == null ? named.withAgentTemplate(agentTemplate) : named;
+  }
+
+  /** Arguments that say of templates what the model was trained with, where they leave it open. */
+  public ParsedArguments completed(ParsedArguments arguments) {
+    ParsedArguments named = arguments;
+    if (template != null && arguments.value("template") == null) {
+      named = named.with("template", template).with("agent_template", agentTemplate);
+    }
+    return system == null || arguments.value("system") != null
+        ? named
+        : named.with("system", system);
   }
 }

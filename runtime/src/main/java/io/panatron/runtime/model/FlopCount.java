@@ -14,7 +14,7 @@ import java.util.Collections;
  * with m = 3 projections in an MLP with a gate and 2 in one without. For a sequence of s tokens the
  * causal attention of a layer adds, half of the square being masked, {@code 6 q s^2}; behind a
  * window of w tokens, once that is shorter than the sequence, {@code 6 q (2 w s - w^2)}. Norms,
- * activations, the optimizer and recomputation do not count.
+ * heads that score a sequence, activations, the optimizer and recomputation do not count.
  *
  * <p>Source: Megatron-LM, training/training.py, {@code num_floating_point_operations}, which counts
  * no windows.
@@ -41,7 +41,8 @@ public record FlopCount(
         hidden * (config.queryRows() + 2.0 * config.keyValueRows()) + config.queryRows() * hidden;
     double projections = config.activation().gated() ? 3 : 2;
     double mlp = projections * hidden * config.intermediateSize();
-    double output = hidden * config.vocabSize();
+    double output =
+        config.output() instanceof HeadKind.Vocabulary ? hidden * config.vocabSize() : 0;
     SlidingWindow window = config.slidingWindow();
     int windowed = window == null ? 0 : Collections.frequency(window.layers(), true);
     double perLayer = FORWARD_AND_BACKWARD * config.queryRows();

@@ -32,6 +32,8 @@ public record LoadedModel(
     TensorParallel parallel,
     boolean initialized)
     implements AutoCloseable {
+  /** The head of a sequence classifier, in files as in the store. */
+  private static final String SCORE = "score.weight";
 
   /**
    * How to load a model.
@@ -57,12 +59,13 @@ public record LoadedModel(
   }
 
   /**
-   * Reads a Hugging Face model folder.
+   * Reads a Hugging Face model folder as a language model.
    *
    * @throws UserError naming everything in the folder that does not fit
    */
   public static LoadedModel open(RankContext rank, Path folder, Options options) {
-    return open(rank, folder, ModelConfig.read(folder), "its config.json", options, null);
+    ModelConfig config = ModelConfig.read(folder).languageModel(folder);
+    return open(rank, folder, config, "its config.json", options, null);
   }
 
   /**
@@ -96,8 +99,14 @@ public record LoadedModel(
       ModelWeights weights =
           ModelWeights.open(folder, arena)
               .under(config.family().weights().base(), "lm_head.weight");
+      ModelConfig filed = saved;
       if (!weights.isEmpty()) {
-        weights.match(ParameterLayout.hfShapes(saved), ParameterLayout.tiedHfNames(saved), source);
+        if (!(saved.output() instanceof HeadKind.Vocabulary)) {
+          // What is left of the model that this one is made from.
+          weights = weights.without("lm_head.weight");
+          filed = weights.tensor(SCORE) == null ? saved.withOutput(HeadKind.NONE) : saved;
+        }
+        weights.match(ParameterLayout.hfShapes(filed), ParameterLayout.tiedHfNames(filed), source);
       }
       LoadedModel model = allocate(rank, config, options, parallel, weights.isEmpty());
       try (MemoryScope scratch = rank.memory().scope("weight loading", options.checkMemory())) {
@@ -106,8 +115,11 @@ public record LoadedModel(
           initializer.initialize(model.store, parallel, scratch);
         } else {
           // The saved shapes: rows of new tokens come after those of the files.
-          new WeightTransfer(backend, saved, config, parallel, rank.memory())
+          new WeightTransfer(backend, filed, config, parallel, rank.memory())
               .load(weights.tensors(), "", model.store, model.store.values(), scratch);
+          if (!filed.equals(saved) && model.store.contains(SCORE)) {
+            initializer.initialize(model.store.parameter(SCORE), scratch);
+          }
           if (growth != null) {
             new NewTokenRows(backend, config, initializer, parallel)
                 .initialize(model.store, growth, scratch);

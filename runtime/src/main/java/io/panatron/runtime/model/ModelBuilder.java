@@ -21,6 +21,7 @@ import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.nn.TokenEmbedding;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Makes a {@link TransformerModel} from a configuration and the parameters it names. */
 public final class ModelBuilder {
@@ -139,7 +140,9 @@ public final class ModelBuilder {
     return new ModelStage(
         part.embedding() ? builder.embedding() : null,
         new LayerStack(layers, RecomputePlan.NONE),
-        part.head() ? new ModelStage.Output(builder.norm("model.norm"), builder.head()) : null,
+        part.head()
+            ? new ModelStage.Output(builder.norm("model.norm"), builder.vocabularyHead())
+            : null,
         rotary,
         store.values().dtype(),
         config.hiddenSize(),
@@ -156,7 +159,16 @@ public final class ModelBuilder {
         parallel);
   }
 
-  private OutputHead head() {
+  private @Nullable OutputHead head() {
+    return switch (config.output()) {
+      case HeadKind.Vocabulary kind -> vocabularyHead();
+      case HeadKind.Scores(int labels) ->
+          new OutputHead(store.parameter("score.weight"), labels, TensorParallel.NONE);
+      case HeadKind.None kind -> null;
+    };
+  }
+
+  private OutputHead vocabularyHead() {
     String name = config.tieWordEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight";
     return new OutputHead(store.parameter(name), config.vocabSize(), parallel);
   }

@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
  * @param bosTokenId or null
  * @param eosTokenIds may be empty
  * @param padTokenId or null
+ * @param output what stands behind the final norm
  */
 public record ModelConfig(
     ModelFamily family,
@@ -65,8 +66,65 @@ public record ModelConfig(
     @Nullable SafetensorsDtype dtype,
     @Nullable Integer bosTokenId,
     List<Integer> eosTokenIds,
-    @Nullable Integer padTokenId) {
+    @Nullable Integer padTokenId,
+    HeadKind output) {
   static final String FILE_NAME = "config.json";
+
+  /** A language model. */
+  public ModelConfig(
+      ModelFamily family,
+      int vocabSize,
+      int hiddenSize,
+      int intermediateSize,
+      int numLayers,
+      int numHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int maxPositionEmbeddings,
+      double normEpsilon,
+      double ropeTheta,
+      @Nullable RopeScaling ropeScaling,
+      @Nullable SlidingWindow slidingWindow,
+      boolean tieWordEmbeddings,
+      boolean qkvBias,
+      boolean outputBias,
+      boolean mlpBias,
+      boolean qkNorm,
+      MlpActivation activation,
+      int rotaryDim,
+      double initializerRange,
+      @Nullable SafetensorsDtype dtype,
+      @Nullable Integer bosTokenId,
+      List<Integer> eosTokenIds,
+      @Nullable Integer padTokenId) {
+    this(
+        family,
+        vocabSize,
+        hiddenSize,
+        intermediateSize,
+        numLayers,
+        numHeads,
+        numKeyValueHeads,
+        headDim,
+        maxPositionEmbeddings,
+        normEpsilon,
+        ropeTheta,
+        ropeScaling,
+        slidingWindow,
+        tieWordEmbeddings,
+        qkvBias,
+        outputBias,
+        mlpBias,
+        qkNorm,
+        activation,
+        rotaryDim,
+        initializerRange,
+        dtype,
+        bosTokenId,
+        eosTokenIds,
+        padTokenId,
+        HeadKind.VOCABULARY);
+  }
 
   /**
    * Checks every size.
@@ -162,6 +220,39 @@ public record ModelConfig(
 
   /** The same model with another number of rows of the embedding. */
   public ModelConfig withVocabSize(int rows) {
+    return with(rows, output);
+  }
+
+  /**
+   * The same model with a logit for each token.
+   *
+   * @param folder where it comes from, for messages
+   * @throws UserError if it has no output head that gives them
+   */
+  public ModelConfig languageModel(Path folder) {
+    return switch (output) {
+      case HeadKind.Vocabulary head -> this;
+      case HeadKind.Scores head ->
+          throw new UserError(
+              "%s is a sequence classifier (%s), which predicts no tokens; give a language model, or train this one with --task_type seq_cls or reranker."
+                  .formatted(folder, family.classifierArchitecture()));
+      case HeadKind.None head -> {
+        if (!tieWordEmbeddings) {
+          throw new UserError(
+              "%s is a base model (%s) without an output head, which predicts no tokens; give a language model, or train this one with another --task_type."
+                  .formatted(folder, family.baseArchitecture()));
+        }
+        yield withOutput(HeadKind.VOCABULARY);
+      }
+    };
+  }
+
+  /** The same model with another output head. */
+  public ModelConfig withOutput(HeadKind head) {
+    return with(vocabSize, head);
+  }
+
+  private ModelConfig with(int rows, HeadKind head) {
     return new ModelConfig(
         family,
         rows,
@@ -187,7 +278,8 @@ public record ModelConfig(
         dtype,
         bosTokenId,
         eosTokenIds,
-        padTokenId);
+        padTokenId,
+        head);
   }
 
   /** Query heads of one key-value head. */

@@ -54,7 +54,8 @@ final class ModelConfigReader {
         modelType == null
             ? ModelFamily.ofArchitecture(String.valueOf(architecture))
             : ModelFamily.ofModelType(modelType);
-    if (family == null || (architecture != null && !family.architecture().equals(architecture))) {
+    if (family == null
+        || (architecture != null && family != ModelFamily.ofArchitecture(architecture))) {
       throw json.error(
           "names the model %s, which is not supported; supported are %s"
               .formatted(architecture == null ? modelType : architecture, ModelFamily.supported()));
@@ -100,7 +101,26 @@ final class ModelConfigReader {
         dtype(),
         tokenId("bos_token_id", defaults.bosTokenId()),
         eosTokenIds(defaults.eosTokenIds()),
-        tokenId("pad_token_id", defaults.padTokenId()));
+        tokenId("pad_token_id", defaults.padTokenId()),
+        output());
+  }
+
+  private HeadKind output() {
+    JsonNode architectures = json.get("architectures");
+    if (architectures == null) {
+      return HeadKind.VOCABULARY;
+    }
+    String architecture = architectures.get(0).textValue();
+    if (architecture.equals(family.baseArchitecture())) {
+      return HeadKind.NONE;
+    }
+    if (!architecture.equals(family.classifierArchitecture())) {
+      return HeadKind.VOCABULARY;
+    }
+    // As transformers: the labels' names count before their number, and there are 2 by default.
+    JsonNode names = json.get("id2label");
+    return new HeadKind.Scores(
+        names != null && names.isObject() ? names.size() : json.integer("num_labels", 2));
   }
 
   /** Which projections have biases. */

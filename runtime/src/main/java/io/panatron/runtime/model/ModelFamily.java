@@ -256,6 +256,20 @@ public enum ModelFamily {
     return architecture;
   }
 
+  /** The class name of the same model as a sequence classifier. */
+  public String classifierArchitecture() {
+    return stem() + "ForSequenceClassification";
+  }
+
+  /** The class name of the same model without an output head. */
+  public String baseArchitecture() {
+    return stem() + "Model";
+  }
+
+  private String stem() {
+    return architecture.replaceFirst("(ForCausalLM|LMHeadModel)$", "");
+  }
+
   /** The name in {@code model_type}. */
   public String modelType() {
     return modelType;
@@ -303,7 +317,9 @@ public enum ModelFamily {
 
   static @Nullable ModelFamily ofArchitecture(String architecture) {
     for (ModelFamily family : values()) {
-      if (family.architecture.equals(architecture)) {
+      if (family.architecture.equals(architecture)
+          || family.classifierArchitecture().equals(architecture)
+          || family.baseArchitecture().equals(architecture)) {
         return family;
       }
     }

@@ -84,8 +84,14 @@ public final class ModelStage {
     return hidden;
   }
 
+  /** The tokens of a micro-batch must be a multiple of this. */
+  public int tokenMultiple() {
+    return parallel.tokenMultiple();
+  }
+
   /**
-   * The hidden states for the next stage: [tokens, hidden].
+   * The hidden states for the next stage: [tokens, hidden], or under sequence parallelism {@code
+   * tokens / tokenMultiple} of them.
    *
    * @param x token ids [tokens] I32, borrowed, in the first stage; else the hidden states of the
    *     stage before, taken over

@@ -80,7 +80,7 @@ public record ParameterLayout(String name, List<Part> parts, long columns, Tenso
   /** Second name to first name of tensors that a tied model's files may hold twice. */
   public static Map<String, String> tiedHfNames(ModelConfig config) {
     WeightNames names = config.family().weights();
-    return config.tieWordEmbeddings()
+    return config.tieWordEmbeddings() && config.output() instanceof HeadKind.Vocabulary
         ? Map.of("lm_head.weight", names.base() + names.embedding() + ".weight")
         : Map.of();
   }

@@ -34,8 +34,14 @@ final class ParameterLayouts {
       layer("model.layers." + layer + ".", names.base() + names.layers() + layer + ".");
     }
     norm("model.norm", names.base() + names.finalNorm(), hidden);
-    if (!config.tieWordEmbeddings()) {
-      table("lm_head", "lm_head", rows, vocabulary);
+    switch (config.output()) {
+      case HeadKind.Vocabulary head -> {
+        if (!config.tieWordEmbeddings()) {
+          table("lm_head", "lm_head", rows, vocabulary);
+        }
+      }
+      case HeadKind.Scores(int labels) -> table("score", "score", labels, REPLICATED);
+      case HeadKind.None head -> {}
     }
     return List.copyOf(parameters);
   }
@@ -89,7 +95,7 @@ final class ParameterLayouts {
         false);
   }
 
-  /** A matrix that is stored with a row for each token or position. */
+  /** A matrix that is stored with a row for each token, position or label. */
   private void table(String own, String theirs, long rows, TensorSplit split) {
     parameters.add(
         new ParameterLayout(

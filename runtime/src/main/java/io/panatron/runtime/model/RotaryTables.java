@@ -15,14 +15,20 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Most models have one table. With longrope there is a second for sequences beyond the original
  * context, and with dynamic scaling each length beyond what the model was made for has its own,
- * which is computed anew in the scope of the forward pass. As in transformers the longest sequence
- * decides for all of a pass, and cached keys keep the angles with which they were computed. Unlike
- * transformers the angles do not depend on earlier passes.
+ * which lies in the scope of the forward pass; its angles are computed anew where the pass before
+ * had another longest sequence. As in transformers the longest sequence decides for all of a pass,
+ * and cached keys keep the angles with which they were computed. Unlike transformers the angles do
+ * not depend on earlier passes.
  */
 public final class RotaryTables {
   private final ModelConfig config;
   private final RotaryTable table;
   private final @Nullable RotaryTable longTable;
+  private volatile @Nullable Angles latest;
+
+  /** Cosines and sines on the host, [positions, frequencies], where {@code length} decides. */
+  private record Angles(
+      int length, int positions, int frequencies, double[] cosine, double[] sine) {}
 
   private RotaryTables(ModelConfig config, RotaryTable table, @Nullable RotaryTable longTable) {
     this.config = config;
@@ -59,15 +65,24 @@ public final class RotaryTables {
           when longTable != null && longest > scaling.originalMaxPositions() ->
           longTable;
       case RopeScaling.Dynamic scaling when longest > scaling.maxPositions() ->
-          table(
+          upload(
               tape.backend().device(),
               tape.scope(),
               config,
-              longest,
-              longest,
+              dynamic(longest),
               table.cosine().dtype());
       case null, default -> table;
     };
+  }
+
+  /** Packs are of one length for the most part, so the latest angles are kept. */
+  private Angles dynamic(int longest) {
+    Angles known = latest;
+    if (known == null || known.length() != longest) {
+      known = angles(config, longest, longest);
+      latest = known;
+    }
+    return known;
   }
 
   private static int longest(AttentionLayout layout) {
@@ -78,11 +93,6 @@ public final class RotaryTables {
     return longest;
   }
 
-  /**
-   * Cosines and sines of {@code position * inverse frequency}, times the attention factor.
-   *
-   * <p>The angle is rounded to F32 before the cosine, as in transformers.
-   */
   private static RotaryTable table(
       Device device,
       MemoryScope scope,
@@ -90,6 +100,15 @@ public final class RotaryTables {
       int positions,
       int length,
       DType dtype) {
+    return upload(device, scope, config, angles(config, positions, length), dtype);
+  }
+
+  /**
+   * Cosines and sines of {@code position * inverse frequency}, times the attention factor.
+   *
+   * <p>The angle is rounded to F32 before the cosine, as in transformers.
+   */
+  private static Angles angles(ModelConfig config, int positions, int length) {
     float[] inverse = RotaryFrequencies.inverse(config, length);
     RopeScaling scaling = config.ropeScaling();
     double factor = scaling == null ? 1 : scaling.attentionFactor();
@@ -102,11 +121,16 @@ public final class RotaryTables {
         sine[position * inverse.length + i] = factor * Math.sin(angle);
       }
     }
+    return new Angles(length, positions, inverse.length, cosine, sine);
+  }
+
+  private static RotaryTable upload(
+      Device device, MemoryScope scope, ModelConfig config, Angles angles, DType dtype) {
     return new RotaryTable(
-        HostTransfer.upload(device, scope, "rotary cosine", cosine, dtype)
-            .reshape(positions, inverse.length),
-        HostTransfer.upload(device, scope, "rotary sine", sine, dtype)
-            .reshape(positions, inverse.length),
+        HostTransfer.upload(device, scope, "rotary cosine", angles.cosine(), dtype)
+            .reshape(angles.positions(), angles.frequencies()),
+        HostTransfer.upload(device, scope, "rotary sine", angles.sine(), dtype)
+            .reshape(angles.positions(), angles.frequencies()),
         config.family().positions() == ModelFamily.PositionKind.INTERLEAVED_ROTARY);
   }
 }

@@ -4,6 +4,8 @@ import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.AddRmsNorm;
+import io.panatron.runtime.autograd.SequenceRows;
+import io.panatron.runtime.autograd.SequenceScores;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.nn.DropoutPlan;
@@ -16,11 +18,12 @@ import io.panatron.runtime.nn.ResidualStream;
 import io.panatron.runtime.nn.SequenceContext;
 import io.panatron.runtime.nn.TensorParallel;
 import io.panatron.runtime.nn.TokenEmbedding;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder-only language model: token embedding (with learned positions, where a model has them),
- * decoder layers, final norm, output head.
+ * decoder layers, final norm, output head. The head may be one that scores sequences, or absent.
  *
  * <p>It knows no device, and its layers know which part of the matrices is theirs; {@link
  * ModelBuilder} makes one from a configuration and named parameters.
@@ -29,7 +32,7 @@ public final class TransformerModel {
   private final TokenEmbedding embedding;
   private final LayerStack layers;
   private final NormLayer finalNorm;
-  private final OutputHead head;
+  private final @Nullable OutputHead head;
   private final RotaryTables rotary;
   private final TensorParallel parallel;
 
@@ -37,7 +40,7 @@ public final class TransformerModel {
       TokenEmbedding embedding,
       LayerStack layers,
       NormLayer finalNorm,
-      OutputHead head,
+      @Nullable OutputHead head,
       RotaryTables rotary,
       TensorParallel parallel) {
     this.embedding = embedding;
@@ -110,7 +113,7 @@ public final class TransformerModel {
                 rotary.of(tape, layout),
                 null,
                 parallel.ofOwnTokens(dropout, ids.elements())));
-    return head.weightedLosses(tape, hidden, labels, dLosses, kind);
+    return head().weightedLosses(tape, hidden, labels, dLosses, kind);
   }
 
   /** The loss of each token. Shapes as {@link #weightedLosses}. */
@@ -122,7 +125,7 @@ public final class TransformerModel {
             ids,
             new SequenceContext(
                 positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
-    return head.losses(tape, hidden, labels);
+    return head().losses(tape, hidden, labels);
   }
 
   /** All logits, for tests and precision checks: [tokens, vocab] in the accumulator dtype. */
@@ -133,7 +136,7 @@ public final class TransformerModel {
             ids,
             new SequenceContext(
                 positions, layout, rotary.of(tape, layout), null, DropoutPlan.NONE));
-    return head.logits(tape, head.ofAllTokens(tape, hidden));
+    return head().logits(tape, head().ofAllTokens(tape, hidden));
   }
 
   /**
@@ -152,7 +155,7 @@ public final class TransformerModel {
             new SequenceContext(
                 positions, layout, rotary.of(tape, layout), cache, DropoutPlan.NONE));
     cache.commit();
-    Tensor hidden = head.ofAllTokens(tape, own);
+    Tensor hidden = head().ofAllTokens(tape, own);
     Tensor last =
         tape.allocate("last hidden", hidden.dtype(), layout.sequences(), hidden.shape().columns());
     for (int s = 0; s < layout.sequences(); s++) {
@@ -160,7 +163,52 @@ public final class TransformerModel {
       tape.backend().copy(hidden.slice(row, 1), last.slice(s, 1));
     }
     tape.release(hidden);
-    return head.logits(tape, last);
+    return head().logits(tape, last);
+  }
+
+  /**
+   * What the model says of each sequence at one of its tokens, the last: differentiable. For one
+   * rank that has the whole model.
+   *
+   * <p><b>Shapes</b>: ids, positions: [tokens] I32, packed as {@code layout} says; result:
+   * [sequences, width] in the accumulator dtype, where the width is the hidden size, the rows of
+   * the output head, or the tokens named.
+   *
+   * @param lastTokens where that token of each sequence stands
+   * @param dropout what is dropped on the way
+   */
+  public Tensor sequenceOutputs(
+      Tape tape,
+      Tensor ids,
+      Tensor positions,
+      AttentionLayout layout,
+      DropoutPlan dropout,
+      int[] lastTokens,
+      SequenceReadout readout) {
+    Tensor hidden =
+        hiddenStates(
+            tape,
+            ids,
+            new SequenceContext(positions, layout, rotary.of(tape, layout), null, dropout));
+    return switch (readout) {
+      case SequenceReadout.HiddenState state ->
+          SequenceRows.forward(tape, hidden, lastTokens, hidden.dtype().accumulator());
+      case SequenceReadout.AllScores scores -> scores(tape, hidden, lastTokens, null);
+      case SequenceReadout.TokenScores(List<Integer> tokens) ->
+          scores(tape, hidden, lastTokens, tokens);
+    };
+  }
+
+  private Tensor scores(Tape tape, Tensor hidden, int[] lastTokens, @Nullable List<Integer> rows) {
+    Tensor last = SequenceRows.forward(tape, hidden, lastTokens, hidden.dtype());
+    return SequenceScores.forward(tape, last, head().weight(), rows);
+  }
+
+  private OutputHead head() {
+    if (head == null) {
+      throw new IllegalStateException("a base model has no output head");
+    }
+    return head;
   }
 
   private Tensor hiddenStates(Tape tape, Tensor ids, SequenceContext context) {

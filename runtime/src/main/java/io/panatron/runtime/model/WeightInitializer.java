@@ -10,6 +10,7 @@ import io.panatron.runtime.nn.TensorParallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 
@@ -41,10 +42,19 @@ public final class WeightInitializer {
 
   /** Overwrites every parameter of the store; {@code scratch} lends the staging tensor. */
   public void initialize(ParameterStore store, MemoryScope scratch) {
+    initialize(store.all(), scratch);
+  }
+
+  /** Overwrites one parameter. */
+  void initialize(Parameter parameter, MemoryScope scratch) {
+    initialize(List.of(parameter), scratch);
+  }
+
+  private void initialize(List<Parameter> parameters, MemoryScope scratch) {
     Tensor staging = scratch.allocate("initial weights", DType.F32, CHUNK);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment host = arena.allocate((long) CHUNK * Float.BYTES, Float.BYTES);
-      for (Parameter parameter : store.all()) {
+      for (Parameter parameter : parameters) {
         initialize(parameter, staging, host);
       }
     } finally {

@@ -115,6 +115,7 @@ public final class WeightTransfer {
    * dtype.
    *
    * @param tensors by Hugging Face name behind {@code prefix}; must hold every part with its shape
+   * @param store of a pipeline stage holds some of the parameters; the others are passed over
    */
   public void load(
       Map<String, SafetensorsTensor> tensors,
@@ -123,6 +124,9 @@ public final class WeightTransfer {
       Tensor flat,
       MemoryScope scratch) {
     for (ParameterLayout layout : layouts) {
+      if (!store.contains(layout.name())) {
+        continue;
+      }
       Tensor parameter = store.view(flat, layout.name());
       ParameterShard shard = shard(layout);
       for (ParameterLayout.Part part : layout.parts()) {

@@ -61,6 +61,11 @@ public final class DataParallel {
     return reduction != null;
   }
 
+  /** Whether this rank is the first of them. */
+  public boolean isFirst() {
+    return group.rank() == 0;
+  }
+
   /** Whether this rank keeps optimizer state of its share alone. */
   public boolean isDistributed() {
     return distributed;
@@ -145,6 +150,14 @@ public final class DataParallel {
       }
     }
     works.forEach(Work::await);
+  }
+
+  /** Takes this rank's elements out of a flat tensor of all. */
+  public void takeOwned(Backend backend, Tensor whole, Tensor owned) {
+    for (OwnedElements.Piece piece : owned().pieces()) {
+      backend.copy(
+          whole.slice(piece.first(), piece.count()), owned.slice(piece.offset(), piece.count()));
+    }
   }
 
   private void copyOwned(Backend backend, Tensor owned, Tensor whole) {

@@ -151,13 +151,18 @@ public final class Optimizer {
     return mainParameters;
   }
 
+  /** {@link #mainParameters}, or the model's values where this rank has some of those alone. */
+  public Tensor wholeParameters() {
+    return samples().isDistributed() ? store.values() : mainParameters;
+  }
+
   /** The elements that this rank updates, and where their state lies. */
   public OwnedElements owned() {
     return owned;
   }
 
   /** The ranks that hold the same parameters. */
-  public DataParallel ranks() {
+  public DataParallel samples() {
     return gradients.samples();
   }
 

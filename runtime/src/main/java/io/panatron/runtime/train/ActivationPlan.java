@@ -1,13 +1,13 @@
 package io.panatron.runtime.train;
 
 import io.panatron.kernels.AccountingBackend;
-import io.panatron.kernels.AttentionLayout;
 import io.panatron.kernels.Backend;
 import io.panatron.kernels.DType;
 import io.panatron.kernels.MemoryPool;
 import io.panatron.kernels.MemoryScope;
 import io.panatron.kernels.Tensor;
 import io.panatron.runtime.autograd.Tape;
+import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
@@ -38,17 +38,34 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
     return of(config, dtype, recompute, TensorParallel.NONE, sequenceStarts);
   }
 
-  /**
-   * As above, of one rank among those that share the model's matrices.
-   *
-   * @param parallel as {@link TensorParallel#planned} makes it
-   */
+  /** As below, of language modelling. */
   public static ActivationPlan of(
       ModelConfig config,
       DType dtype,
       RecomputePlan recompute,
       TensorParallel parallel,
       int[] sequenceStarts) {
+    return of(
+        config,
+        dtype,
+        recompute,
+        parallel,
+        sequenceStarts,
+        new TokenObjective(TokenLoss.CROSS_ENTROPY, true));
+  }
+
+  /**
+   * As above, of one rank among those that share the model's matrices.
+   *
+   * @param parallel as {@link TensorParallel#planned} makes it
+   */
+  static ActivationPlan of(
+      ModelConfig config,
+      DType dtype,
+      RecomputePlan recompute,
+      TensorParallel parallel,
+      int[] sequenceStarts,
+      Objective objective) {
     int[] starts = filledTo(parallel.tokenMultiple(), sequenceStarts);
     try (Backend backend = new AccountingBackend();
         MemoryPool pool = new MemoryPool(backend.device(), (bytes, reserved) -> {});
@@ -67,9 +84,8 @@ public record ActivationPlan(long keptBytes, long peakBytes) {
       Tensor ids = scope.allocate("ids", DType.I32, tokens);
       Tensor positions = scope.allocate("positions", DType.I32, tokens);
       Tensor labels = scope.allocate("labels", DType.I32, tokens);
-      Tensor weights = scope.allocate("loss weights", dtype.accumulator(), tokens);
       Tape tape = Tape.recording(backend, scope);
-      model.weightedLosses(tape, ids, labels, weights, positions, AttentionLayout.packed(starts));
+      objective.rehearse(tape, model, ids, positions, labels, starts);
       long kept = scope.currentBytes();
       tape.backward();
       return new ActivationPlan(kept, scope.peakBytes());

@@ -1,11 +1,14 @@
 package io.panatron.runtime.train;
 
+import io.panatron.kernels.Communicator;
 import io.panatron.kernels.DType;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.nn.DropoutRates;
+import io.panatron.runtime.nn.ParameterStore;
 import io.panatron.runtime.nn.RecomputePlan;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.optim.SharedGradients;
@@ -22,9 +25,10 @@ import java.util.SplittableRandom;
  * @param model Hugging Face folder; weights optional
  * @param sequenceLength tokens of a sequence, all of them targets but the first
  * @param microBatchSize sequences of a micro-batch
- * @param accumulation micro-batches of a step
+ * @param accumulation micro-batches of a step, of all ranks together
  * @param dropout how much is dropped
  * @param recompute what backward computes a second time
+ * @param sharing how data-parallel ranks share their work
  * @param warmup steps that are not timed, at least 1
  * @param steps steps that are timed
  */
@@ -36,8 +40,17 @@ public record Benchmark(
     DType dtype,
     DropoutRates dropout,
     RecomputeSettings recompute,
+    Sharing sharing,
     int warmup,
     int steps) {
+
+  /**
+   * How data-parallel ranks share their work.
+   *
+   * @param distributed whether each keeps optimizer state of its share alone
+   * @param overlapReduce whether gradients are summed while backward runs
+   */
+  public record Sharing(boolean distributed, boolean overlapReduce) {}
 
   /**
    * What was measured.
@@ -59,7 +72,7 @@ public record Benchmark(
               loaded.run(),
               new OptimizerSettings(OptimizerSettings.Kind.ADAM, 0.1, 1.0, 0.9, 0.95, 1e-8, 0.9),
               loaded.store(),
-              SharedGradients.of(rank, loaded.store()));
+              SharedGradients.of(rank, loaded.store(), samples(rank, loaded.store()), null));
       RecomputePlan plan = recompute.planFor(loaded.config().numLayers());
       TrainStep step =
           new TrainStep(
@@ -75,7 +88,8 @@ public record Benchmark(
       long firstStep = 0;
       for (int i = 0; i < warmup + steps; i++) {
         long start = System.nanoTime();
-        step.run(i + 1, globalBatch(random, loaded.config().vocabSize()), 1e-4);
+        step.run(
+            i + 1, ownBatch(random, loaded.config().vocabSize(), rank.coordinates().data()), 1e-4);
         long end = System.nanoTime();
         if (i == 0) {
           firstStep = end;
@@ -90,15 +104,29 @@ public record Benchmark(
     }
   }
 
+  private DataParallel samples(RankContext rank, ParameterStore store) {
+    Communicator ranks = rank.groups().dataContext();
+    long bucketSize = DataParallel.Settings.defaults(ranks.size()).bucketSize();
+    return new DataParallel(
+        ranks,
+        store,
+        new DataParallel.Settings(sharing.distributed(), sharing.overlapReduce(), bucketSize));
+  }
+
   private static long activationBytes(TrainStep step) {
     Passes.ActivationPeak peak = step.activationPeak();
     return peak == null ? 0 : peak.bytes();
   }
 
-  private List<MicroBatch> globalBatch(SplittableRandom random, int vocabulary) {
+  /** This rank's micro-batches; every rank draws all. */
+  private List<MicroBatch> ownBatch(
+      SplittableRandom random, int vocabulary, RankContext.Axis ranks) {
     List<MicroBatch> batches = new ArrayList<>();
     for (int i = 0; i < accumulation; i++) {
-      batches.add(microBatch(random, vocabulary));
+      MicroBatch batch = microBatch(random, vocabulary);
+      if (i % ranks.size() == ranks.index()) {
+        batches.add(batch);
+      }
     }
     return batches;
   }

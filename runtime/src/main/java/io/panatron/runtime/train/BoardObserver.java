@@ -61,6 +61,7 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
     if (Double.isFinite(result.lossSum())) {
       values.put("train/loss", result.loss());
       addChannels(values, "train/", result.channels());
+      result.measures().forEach((name, mean) -> values.put("train/" + name, mean.value()));
     }
     if (!result.skipped()) {
       values.put("train/grad_norm", result.gradientNorm());
@@ -94,8 +95,8 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
   private static void addChannels(
       Map<String, Double> values, String kind, Map<String, ChannelLoss> channels) {
     // A slash in a tag would open a further group.
-    channels.forEach(
-        (name, loss) -> values.put(kind + "loss_" + name.replace('/', '_'), loss.mean()));
+    channels.forEach((name, loss) ->
+        values.put(kind + "loss_" + ChannelLosses.key(name).replace('/', '_'), loss.mean()));
   }
 
   private void addMemory(Map<String, Double> values) {
@@ -119,7 +120,8 @@ final class BoardObserver implements TrainingObserver, AutoCloseable {
       Map<String, Double> values = new LinkedHashMap<>();
       values.put("eval/loss", result.loss());
       addChannels(values, "eval/", result.channels());
-      if (settings.board().validationPerplexity()) {
+      result.measures().forEach((name, value) -> values.put("eval/" + name, value));
+      if (settings.board().validationPerplexity() && result.unit().equals("tokens")) {
         values.put("eval/ppl", Math.exp(Math.min(MOST_EXPONENT, result.loss())));
       }
       opened(progress.iteration()).scalars(progress.iteration(), values);

@@ -3,16 +3,33 @@ package io.panatron.runtime.train;
 import io.panatron.kernels.Communicator;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 /**
  * Adds up losses by channel: {@code --enable_channel_loss}. A channel whose samples have no target
  * token does not appear.
  */
 final class ChannelLosses {
+  /** What comes before a name that would make the key of the loss scale, {@code loss_scale}. */
+  private static final String CHANNEL = "channel_";
+
+  private static final Pattern SCALE = Pattern.compile("(" + CHANNEL + ")*scale");
+
   private final SortedMap<String, ChannelLoss> sums = new TreeMap<>();
+
+  /** What follows {@code loss_} in the key of a channel's loss; another for each channel. */
+  static String key(String channel) {
+    return SCALE.matcher(channel).matches() ? CHANNEL + channel : channel;
+  }
 
   /**
    * Adds a micro-batch.
@@ -52,11 +69,49 @@ final class ChannelLosses {
     return new TreeMap<>(sums);
   }
 
-  /** The sums over all ranks that share the samples. */
+  /**
+   * The sums over all ranks that share the samples; a rank alone may have channels that the others
+   * do not have.
+   */
   SortedMap<String, ChannelLoss> sumsOver(Communicator ranks) {
-    if (ranks.size() > 1 && !sums.isEmpty()) {
-      throw new IllegalStateException("the names of channels are not exchanged between ranks");
+    if (ranks.size() == 1) {
+      return sums();
     }
-    return sums();
+    ChannelLosses all = new ChannelLosses();
+    for (byte[] part : ranks.allGather(written())) {
+      all.read(part);
+    }
+    return all.sums;
+  }
+
+  /** As above, on every stage of a pipeline, of which the last alone knows losses. */
+  SortedMap<String, ChannelLoss> sumsOver(Communicator ranks, Communicator stages) {
+    ChannelLosses ofStage = new ChannelLosses();
+    ofStage.addAll(sumsOver(ranks));
+    return ofStage.sumsOver(stages);
+  }
+
+  private byte[] written() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (DataOutputStream out = new DataOutputStream(bytes)) {
+      for (Map.Entry<String, ChannelLoss> channel : sums.entrySet()) {
+        out.writeUTF(channel.getKey());
+        out.writeDouble(channel.getValue().lossSum());
+        out.writeLong(channel.getValue().targetTokens());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return bytes.toByteArray();
+  }
+
+  private void read(byte[] written) {
+    try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(written))) {
+      while (in.available() > 0) {
+        add(in.readUTF(), new ChannelLoss(in.readDouble(), in.readLong()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

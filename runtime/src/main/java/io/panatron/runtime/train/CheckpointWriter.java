@@ -10,6 +10,7 @@ import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.CheckpointStallEvent;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.WholeState;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -23,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /** Turns the state of a run into checkpoints, before the next step or while it runs. */
 final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   /** Counter of optimizer updates, which bias correction needs. */
-  static final String OPTIMIZER_STEPS = "optimizer_steps";
+  static final String OPTIMIZER_STEPS = TrainerState.OPTIMIZER_STEPS;
 
   /** Counter of training samples in the data set, to notice a changed one. */
   static final String TRAINING_SAMPLES = "training_samples";
@@ -36,6 +37,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private final RunInputs inputs;
   private final LoadedModel model;
   private final Optimizer optimizer;
+  private final WholeState whole;
   private final WeightTransfer transfer;
   private final RunReporter reporter;
   private final String argsJson;
@@ -46,6 +48,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   private @Nullable Path lastFolder;
 
   /**
+   * @param whole the optimizer's state, brought together here
    * @param seed of dropout, which a resumed run goes on with
    */
   CheckpointWriter(
@@ -54,6 +57,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
       RunInputs inputs,
       LoadedModel model,
       Optimizer optimizer,
+      WholeState whole,
       WeightTransfer transfer,
       RunReporter reporter,
       String argsJson,
@@ -63,6 +67,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
     this.inputs = inputs;
     this.model = model;
     this.optimizer = optimizer;
+    this.whole = whole;
     this.transfer = transfer;
     this.reporter = reporter;
     this.argsJson = argsJson;
@@ -81,6 +86,7 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
   public void save(Progress progress) {
     CheckpointStallEvent stall = new CheckpointStallEvent();
     stall.begin();
+    whole.collect();
     CheckpointContents contents = contents(progress);
     if (background == null) {
       add(progress, write(contents));
@@ -163,7 +169,8 @@ final class CheckpointWriter implements CheckpointSink, AutoCloseable {
 
   private CheckpointContents contents(Progress progress) {
     TrainingConfig.Checkpoints settings = config.checkpoints();
-    SavedTensors tensors = SavedTensors.of(transfer, model, optimizer, settings.saveOptimizer());
+    SavedTensors tensors =
+        SavedTensors.of(transfer, model, optimizer, whole, settings.saveOptimizer());
     HfModelFolder folder =
         new HfModelFolder(
             inputs.files(),

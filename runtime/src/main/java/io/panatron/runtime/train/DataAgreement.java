@@ -27,6 +27,7 @@ final class DataAgreement {
   static Map<String, String> of(TrainingConfig config, RunInputs inputs) {
     Map<String, String> texts = new TreeMap<>();
     inputs.data().identity().forEach((name, value) -> texts.put(DATA + name, value));
+    texts.put(DATA + "--task_type", inputs.task().name());
     TrainingConfig.Data data = config.data();
     texts.put(DATA + "--dataloader_type", data.cyclic() ? "cyclic" : "other");
     texts.put(DATA + "--train_dataloader_shuffle", String.valueOf(data.shuffle()));

@@ -11,11 +11,12 @@ import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Collections;
 import java.util.SortedMap;
 import java.util.function.Supplier;
 
 /** The mean loss over the validation set, without gradients. */
-public final class Evaluation {
+public final class Evaluation implements Validation {
   private final RankContext rank;
   private final TransformerModel model;
   private final Supplier<BatchSource> validation;
@@ -41,11 +42,26 @@ public final class Evaluation {
   }
 
   /**
-   * The mean loss of a target token, and how many there were.
+   * What an evaluation found.
    *
+   * @param loss the mean loss of a target token, or of a micro-batch where these have losses of
+   *     sequences
+   * @param targetTokens how many target tokens, or sequences, there were
    * @param channels losses by channel; none unless asked for
+   * @param unit what was counted: {@code tokens} or {@code sequences}
+   * @param measures what else was measured, by name
    */
-  public record Result(double loss, long targetTokens, SortedMap<String, ChannelLoss> channels) {}
+  public record Result(
+      double loss,
+      long targetTokens,
+      SortedMap<String, ChannelLoss> channels,
+      String unit,
+      SortedMap<String, Double> measures) {}
+
+  @Override
+  public Result run(long iteration) {
+    return run();
+  }
 
   public Result run() {
     ChannelLosses channels = new ChannelLosses();
@@ -61,7 +77,11 @@ public final class Evaluation {
     sum = rank.groups().dataContext().allReduce(sum, Reduction.SUM);
     targets = (long) rank.groups().dataContext().allReduce((double) targets, Reduction.SUM);
     return new Result(
-        sum / Math.max(targets, 1), targets, channels.sumsOver(rank.groups().dataContext()));
+        sum / Math.max(targets, 1),
+        targets,
+        channels.sumsOver(rank.groups().dataContext()),
+        "tokens",
+        Collections.emptySortedMap());
   }
 
   private double lossSum(MicroBatch drawn, ChannelLosses channels) {

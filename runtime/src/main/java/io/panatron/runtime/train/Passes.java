@@ -1,6 +1,7 @@
 package io.panatron.runtime.train;
 
 import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.task.Measures;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -26,7 +27,7 @@ public interface Passes {
    */
   record ActivationPeak(int[] sequenceStarts, long bytes) {}
 
-  /** What a step makes of the losses of tokens. */
+  /** What a step makes of the losses of tokens, or of those of sequences. */
   interface LossFunction {
     /** What backward multiplies the loss of each token with: [tokens]. */
     double[] gradients(MicroBatch batch);
@@ -38,5 +39,15 @@ public interface Passes {
      * @throws NonFiniteLossException if the step cannot go on
      */
     void take(int index, MicroBatch batch, double[] crossEntropies);
+
+    /** What backward multiplies the gradient of a micro-batch's loss of sequences with. */
+    double sequenceGradient();
+
+    /**
+     * Takes note of the loss of a micro-batch's sequences.
+     *
+     * @throws NonFiniteLossException if the step cannot go on
+     */
+    void take(int index, double sequenceLoss, Measures measures);
   }
 }

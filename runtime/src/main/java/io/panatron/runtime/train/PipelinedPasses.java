@@ -9,6 +9,7 @@ import io.panatron.runtime.model.ModelStage;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.parallel.pipeline.Schedule;
 import io.panatron.runtime.tensor.HostTransfer;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -48,18 +49,20 @@ final class PipelinedPasses implements Passes {
 
   @Override
   public Times run(long iteration, List<MicroBatch> batches, LossFunction loss) {
+    ModelStage any = stages.getFirst();
+    List<MicroBatch> filled =
+        batches.stream().map(batch -> batch.filledTo(any.tokenMultiple())).toList();
     int place = rank.coordinates().pipeline().index();
     Schedule schedule =
         Schedule.training(
             rank.coordinates().pipeline().size(), stages.size(), batches.size(), group);
-    Step step = new Step(iteration, batches, loss);
-    ModelStage any = stages.getFirst();
+    Step step = new Step(iteration, batches, filled, loss);
     PipelineEngine engine = new PipelineEngine(rank, step, any.dtype(), any.hidden(), checkMemory);
     long start = System.nanoTime();
     engine.run(schedule.rank(place));
     long nanos = System.nanoTime() - start;
     if (activationPeak == null || activationPeak.bytes() < engine.peakBytes()) {
-      activationPeak = new ActivationPeak(longest(batches), engine.peakBytes());
+      activationPeak = new ActivationPeak(longest(filled), engine.peakBytes());
     }
     return new Times(step.forwardNanos, nanos - step.forwardNanos);
   }
@@ -80,19 +83,24 @@ final class PipelinedPasses implements Passes {
   /** The passes of one iteration. */
   private final class Step implements PipelineEngine.ChunkPasses {
     private final long iteration;
+    private final List<MicroBatch> drawn;
     private final List<MicroBatch> batches;
     private final LossFunction loss;
     private long forwardNanos;
 
-    Step(long iteration, List<MicroBatch> batches, LossFunction loss) {
+    /**
+     * @param batches those drawn, filled up to what sequence parallelism needs
+     */
+    Step(long iteration, List<MicroBatch> drawn, List<MicroBatch> batches, LossFunction loss) {
       this.iteration = iteration;
+      this.drawn = drawn;
       this.batches = batches;
       this.loss = loss;
     }
 
     @Override
     public long tokens(int microBatch) {
-      return batches.get(microBatch).length();
+      return batches.get(microBatch).length() / stages.getFirst().tokenMultiple();
     }
 
     @Override
@@ -133,7 +141,9 @@ final class PipelinedPasses implements Passes {
               loss.gradients(batch),
               stage.dtype().accumulator());
       Tensor losses = stage.weightedLosses(tape, x, device.labels(), weights, tokenLoss, tokens);
-      loss.take(microBatch, batch, HostTransfer.download(host, losses));
+      double[] crossEntropies = HostTransfer.download(host, losses);
+      MicroBatch real = drawn.get(microBatch);
+      loss.take(microBatch, real, Arrays.copyOf(crossEntropies, real.length()));
     }
   }
 }

@@ -85,7 +85,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
             ? transfer
             : new WeightTransfer(
                 rank.backend(),
-                ModelConfig.read(checkpoint.folder()),
+                ModelConfig.read(checkpoint.folder()).withOutput(inputs.task().output()),
                 inputs.model(),
                 model.parallel(),
                 rank.memory());
@@ -96,7 +96,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       return fresh(config);
     }
     TrainerState state = checkpoint.trainerState();
-    if (resume.loadOptimizer()) {
+    if (resume.loadOptimizer() && !restoration.isFresh(state)) {
       restoration.loadMoments(config.checkMemory());
       optimizer.restoreSteps(state.counters().getOrDefault(CheckpointWriter.OPTIMIZER_STEPS, 0L));
       if (optimizer.lossScaler() instanceof DynamicLossScale dynamic
@@ -105,7 +105,7 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
       }
     }
     long seed = resume.loadRandomState() ? seed(config, state, say) : config.seed();
-    checkData(config, inputs, state);
+    checkData(config, inputs, state, rank.sizes().data());
     say.accept(
         "Resuming          %s at iteration %d, %d samples consumed"
             .formatted(checkpoint.folder(), state.iteration(), state.consumedTrainSamples()));
@@ -134,7 +134,8 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
     return seed;
   }
 
-  private static void checkData(TrainingConfig config, RunInputs inputs, TrainerState state) {
+  private static void checkData(
+      TrainingConfig config, RunInputs inputs, TrainerState state, int dataRanks) {
     Long saved = state.counters().get(CheckpointWriter.TRAINING_SAMPLES);
     int now = inputs.data().training().size();
     if (saved != null && (saved == 0) != inputs.data().isStreamed()) {
@@ -151,12 +152,15 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
               .formatted(saved, now));
     }
     DataAgreement.require(state.texts(), DataAgreement.of(config, inputs));
-    int step = config.batches().microBatchSize();
+    int step = config.batches().microBatchSize() * dataRanks;
     if (state.consumedTrainSamples() % step != 0) {
       throw new UserError(
-          ("the checkpoint stands after %d samples, which is no multiple of --micro_batch_size %d;"
+          ("the checkpoint stands after %d samples, which is no multiple of --micro_batch_size %d%s;"
                   + " choose one that divides it")
-              .formatted(state.consumedTrainSamples(), step));
+              .formatted(
+                  state.consumedTrainSamples(),
+                  config.batches().microBatchSize(),
+                  dataRanks == 1 ? "" : " times the " + dataRanks + " data-parallel ranks"));
     }
   }
 
@@ -188,8 +192,18 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         // Without such a file the weights are all there is, and may be finer than the model's.
         Map<String, SafetensorsTensor> exact =
             file == null ? checkpoint.openWeights(arena).tensors() : file.tensors();
-        transfer.load(exact, "", model.store(), main, scratch);
+        load(exact, "", main, scratch);
         optimizer.publishMainParameters();
+      }
+    }
+
+    /** An export begins where no optimizer has done anything yet, and saves no state of one. */
+    boolean isFresh(TrainerState state) {
+      if (!state.hasFreshOptimizer()) {
+        return false;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        return checkpoint.openOptimizer(arena) == null;
       }
     }
 
@@ -206,10 +220,24 @@ record ResumeState(Progress progress, Map<String, Double> windowSums, long seed)
         requireSameOptimizer(file);
         optimizer
             .moments()
-            .forEach((name, flat) ->
-                transfer.load(file.tensors(), name + ".", model.store(), flat, scratch));
+            .forEach((name, flat) -> load(file.tensors(), name + ".", flat, scratch));
         optimizer.narrowMoments().forEach((name, state) -> load(file.tensors(), name + ".", state));
       }
+    }
+
+    /** Loads what this rank keeps of a flat tensor; every rank reads all of it. */
+    private void load(
+        Map<String, SafetensorsTensor> tensors, String prefix, Tensor flat, MemoryScope scratch) {
+      if (!optimizer.samples().isDistributed()) {
+        transfer.load(tensors, prefix, model.store(), flat, scratch);
+        return;
+      }
+      long elements = model.store().layout().elements();
+      Tensor whole = scratch.allocate("whole state", flat.dtype(), elements);
+      rank.backend().fill(whole, 0);
+      transfer.load(tensors, prefix, model.store(), whole, scratch);
+      optimizer.samples().takeOwned(rank.backend(), whole, flat);
+      scratch.release(whole);
     }
 
     private void requireSameOptimizer(SafetensorsFile file) {

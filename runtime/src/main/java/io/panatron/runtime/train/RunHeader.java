@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ParameterLayout;
@@ -32,7 +33,7 @@ final class RunHeader {
             Locale.ROOT,
             "Model             %s, %,d parameters: %d layers, hidden %d, heads %d:%d of %d, ffn %d,"
                 + " vocabulary %d, %s",
-            model.family().architecture(),
+            architecture(model),
             ParameterLayout.parameterCount(model),
             model.numLayers(),
             model.hiddenSize(),
@@ -54,8 +55,13 @@ final class RunHeader {
             config.data().rows().reading().packing() == null ? "samples" : "packs of samples",
             inputs.positions(),
             inputs.template().description(),
-            config.arguments().text("loss_scale")
-                + (config.arguments().flag("enable_dft_loss") ? " by DFT" : "")));
+            inputs.task().rows() == null
+                ? config.arguments().text("loss_scale")
+                    + (config.arguments().flag("enable_dft_loss") ? " by DFT" : "")
+                : "sequences"));
+    if (inputs.task().rows() != null) {
+      say.accept("Task              " + inputs.task().describe());
+    }
     if (!inputs.vocabulary().isNone()) {
       say.accept("New tokens        " + inputs.vocabulary().describe());
     }
@@ -102,9 +108,17 @@ final class RunHeader {
     }
   }
 
+  private static String architecture(ModelConfig model) {
+    return switch (model.output()) {
+      case HeadKind.Vocabulary head -> model.family().architecture();
+      case HeadKind.Scores head -> model.family().classifierArchitecture();
+      case HeadKind.None head -> model.family().baseArchitecture();
+    };
+  }
+
   private static void printActivations(
       Consumer<String> say, TrainingConfig config, RunInputs inputs, ParallelSizes sizes) {
-    int sequences = config.batches().microBatchSize();
+    int sequences = config.batches().microBatchSize() * inputs.task().sequences();
     int[] starts = ActivationPlan.equalSequences(sequences, inputs.positions());
     RecomputePlan recompute = inputs.recompute();
     say.accept(
@@ -126,7 +140,8 @@ final class RunHeader {
   private static String planned(
       RunInputs inputs, RecomputePlan recompute, TensorParallel parallel, int[] starts) {
     ActivationPlan plan =
-        ActivationPlan.of(inputs.model(), inputs.dtype(), recompute, parallel, starts);
+        ActivationPlan.of(
+            inputs.model(), inputs.dtype(), recompute, parallel, starts, inputs.task().objective());
     return String.format(
         Locale.ROOT,
         "at most %.1f MiB (%.1f MiB kept for backward)",
@@ -168,7 +183,12 @@ final class RunHeader {
     int[] starts = peak.sequenceStarts();
     ActivationPlan plan =
         ActivationPlan.of(
-            inputs.model(), inputs.dtype(), inputs.recompute(), planned(sizes), starts);
+            inputs.model(),
+            inputs.dtype(),
+            inputs.recompute(),
+            planned(sizes),
+            starts,
+            inputs.task().objective());
     say.accept(
         String.format(
             Locale.ROOT,

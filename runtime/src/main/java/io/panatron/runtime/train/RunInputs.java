@@ -38,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  *     where it is resumed on another day
  * @param positions the longest sequence that can occur
  * @param plan iterations of training and evaluation
+ * @param task what is trained
  */
 record RunInputs(
     @Nullable Checkpoint checkpoint,
@@ -53,25 +54,36 @@ record RunInputs(
     ZonedDateTime templateTime,
     DataPipeline data,
     int positions,
-    IterationPlan plan)
+    IterationPlan plan,
+    TaskPlan task)
     implements AutoCloseable {
   private static final List<String> LOSS_SCALING =
       List.of("initial_loss_scale", "min_loss_scale", "loss_scale_window", "hysteresis");
 
-  static RunInputs open(TrainingConfig config, Backend backend, Consumer<String> say) {
+  /**
+   * Opens everything.
+   *
+   * @param dataRanks how many ranks share a global batch
+   */
+  static RunInputs open(
+      TrainingConfig config, Backend backend, int dataRanks, Consumer<String> say) {
     TrainingConfig.Resume resume = config.resume();
     Checkpoint checkpoint = resume == null ? null : ResumeState.open(resume, config, say);
     Path folder = checkpoint == null ? config.model() : checkpoint.folder();
     Path configFile = ModelConfig.file(folder);
     ModelFolderFiles read = ModelFolderFiles.read(folder);
     ObjectNode effective = read.config();
-    ModelConfig saved = ModelArguments.apply(config.arguments(), configFile, effective);
-    RecomputePlan recompute = config.recompute().planFor(saved.numLayers());
+    ModelConfig found = ModelArguments.apply(config.arguments(), configFile, effective);
+    RecomputePlan recompute = config.recompute().planFor(found.numLayers());
     HfTokenizer tokenizer = HfTokenizer.open(folder, config.data().newSpecialTokens());
     boolean opened = false;
     DataPipeline data = null;
     try {
+      TaskPlan task = TaskPlan.of(config.arguments(), found, effective, folder, tokenizer);
+      ModelConfig saved = found.withOutput(task.output());
+      task.describeIn(effective, saved, tokenizer);
       VocabularyGrowth vocabulary = growth(saved, tokenizer);
+      requireRoom(config.arguments(), saved, tokenizer, vocabulary);
       ModelConfig model = vocabulary.isNone() ? saved : saved.withVocabSize(vocabulary.rows());
       ModelArguments.requireAgreement(config.arguments(), model);
       DType dtype = dtype(config.arguments(), model, backend);
@@ -85,7 +97,8 @@ record RunInputs(
       ChatTemplate template =
           ChatTemplates.choose(
               config.data().template(), tokenizer, model.family().modelType(), now);
-      DataSettings rows = config.data().rowsWithin(model.maxPositionEmbeddings());
+      DataSettings rows =
+          config.data().rowsWithin(model.maxPositionEmbeddings()).withTask(task.rows());
       requirePositions(rows.requiredMaxLength(), model);
       data = DataPipeline.open(rows, tokenizer, template);
       RunInputs inputs =
@@ -103,7 +116,8 @@ record RunInputs(
               now,
               data,
               rows.requiredMaxLength(),
-              plan(config, data));
+              plan(config, data, dataRanks),
+              task);
       opened = true;
       return inputs;
     } finally {
@@ -146,6 +160,23 @@ record RunInputs(
         model, tokenizer.vocabularySize(), List.copyOf(tokenizer.addedTokens().ids().values()));
   }
 
+  /** Rows for new tokens come on top of those that the model has, so both cannot be asked for. */
+  private static void requireRoom(
+      ParsedArguments arguments,
+      ModelConfig saved,
+      HfTokenizer tokenizer,
+      VocabularyGrowth vocabulary) {
+    if (vocabulary.rows() > vocabulary.rowsBefore() && arguments.isGiven("padded_vocab_size")) {
+      throw new UserError(
+          "--padded_vocab_size %d has no room for --new_special_tokens, with which the tokenizer knows %d tokens; leave it out, so that the vocabulary grows to %d, or give at least %d"
+              .formatted(
+                  saved.vocabSize(),
+                  tokenizer.vocabularySize(),
+                  vocabulary.rows(),
+                  tokenizer.vocabularySize()));
+    }
+  }
+
   private static void requireVocabulary(HfTokenizer tokenizer, ModelConfig model) {
     if (tokenizer.vocabularySize() > model.vocabSize()) {
       throw new UserError(
@@ -165,14 +196,14 @@ record RunInputs(
     }
   }
 
-  private static IterationPlan plan(TrainingConfig config, DataPipeline data) {
+  private static IterationPlan plan(TrainingConfig config, DataPipeline data, int dataRanks) {
     TrainingConfig.Batches batches = config.batches();
     IterationPlan.Request request =
         new IterationPlan.Request(
             data.training().size(),
             data.validation().size(),
             batches.microBatchSize(),
-            1,
+            dataRanks,
             batches.globalBatchSize(),
             batches.trainIterations(),
             batches.maxEpochs(),

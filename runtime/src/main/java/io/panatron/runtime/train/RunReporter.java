@@ -4,6 +4,7 @@ import io.panatron.runtime.data.MicroBatch;
 import io.panatron.runtime.observe.ProgressDisplay;
 import io.panatron.runtime.observe.RowListener;
 import io.panatron.runtime.observe.RunLog;
+import io.panatron.runtime.task.Mean;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -11,6 +12,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * Writes a row to the log and the terminal every {@code logInterval} iterations: the loss is the
@@ -25,6 +28,8 @@ final class RunReporter implements TrainingObserver {
   private static final String WINDOW_SKIPPED = "window_skipped";
   private static final String CHANNEL_LOSS = "window_loss_of_channel ";
   private static final String CHANNEL_TARGETS = "window_targets_of_channel ";
+  private static final String MEASURE_SUM = "window_sum_of_measure ";
+  private static final String MEASURE_COUNT = "window_count_of_measure ";
 
   private final TrainerSettings settings;
   private final RunLog log;
@@ -37,6 +42,7 @@ final class RunReporter implements TrainingObserver {
   private double windowLoss;
   private long windowTargets;
   private final ChannelLosses windowChannels = new ChannelLosses();
+  private final SortedMap<String, Mean> windowMeasures = new TreeMap<>();
   private long windowSkipped;
   private long windowTokens;
   private long windowSteps;
@@ -73,6 +79,10 @@ final class RunReporter implements TrainingObserver {
           sums.put(CHANNEL_LOSS + name, loss.lossSum());
           sums.put(CHANNEL_TARGETS + name, (double) loss.targetTokens());
         });
+    windowMeasures.forEach((name, mean) -> {
+      sums.put(MEASURE_SUM + name, mean.sum());
+      sums.put(MEASURE_COUNT + name, (double) mean.count());
+    });
     return sums;
   }
 
@@ -86,6 +96,10 @@ final class RunReporter implements TrainingObserver {
         String name = key.substring(CHANNEL_TARGETS.length());
         double loss = sums.getOrDefault(CHANNEL_LOSS + name, 0.0);
         windowChannels.add(name, new ChannelLoss(loss, Math.round(targets)));
+      } else if (key.startsWith(MEASURE_COUNT)) {
+        String name = key.substring(MEASURE_COUNT.length());
+        double sum = sums.getOrDefault(MEASURE_SUM + name, 0.0);
+        windowMeasures.put(name, new Mean(sum, Math.round(targets)));
       }
     });
   }
@@ -103,6 +117,7 @@ final class RunReporter implements TrainingObserver {
       windowLoss += result.lossSum();
       windowTargets += result.targetTokens();
       windowChannels.addAll(result.channels());
+      result.measures().forEach((name, mean) -> windowMeasures.merge(name, mean, Mean::plus));
     }
     windowSkipped += result.skipped() ? 1 : 0;
     windowTokens += result.tokens();
@@ -116,6 +131,7 @@ final class RunReporter implements TrainingObserver {
       windowLoss = 0;
       windowTargets = 0;
       windowChannels.clear();
+      windowMeasures.clear();
       windowSkipped = 0;
       windowTokens = 0;
       windowSteps = 0;
@@ -131,6 +147,7 @@ final class RunReporter implements TrainingObserver {
     if (windowTargets > 0 || Double.isFinite(result.lossSum())) {
       row.put("loss", windowLoss / Math.max(windowTargets, 1));
       addChannels(row, "loss_", windowChannels.sums());
+      windowMeasures.forEach((name, mean) -> row.put(name, mean.value()));
     }
     if (!result.skipped()) {
       row.put("grad_norm", result.gradientNorm());
@@ -167,7 +184,8 @@ final class RunReporter implements TrainingObserver {
     Map<String, Object> row = new LinkedHashMap<>();
     row.put("eval_loss", result.loss());
     addChannels(row, "eval_loss_", result.channels());
-    row.put("eval_tokens", result.targetTokens());
+    result.measures().forEach((name, value) -> row.put("eval_" + name, value));
+    row.put("eval_" + result.unit(), result.targetTokens());
     row.put("eval_runtime(s)", round(seconds, 3));
     row.put("iteration", progress.iteration() + "/" + settings.trainIterations());
     write(progress.iteration(), row);
@@ -175,7 +193,7 @@ final class RunReporter implements TrainingObserver {
 
   private static void addChannels(
       Map<String, Object> row, String key, Map<String, ChannelLoss> channels) {
-    channels.forEach((name, loss) -> row.put(key + name, loss.mean()));
+    channels.forEach((name, loss) -> row.put(key + ChannelLosses.key(name), loss.mean()));
   }
 
   @Override

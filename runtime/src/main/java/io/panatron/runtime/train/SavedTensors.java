@@ -6,6 +6,7 @@ import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.optim.FlatState;
 import io.panatron.runtime.optim.Optimizer;
+import io.panatron.runtime.optim.WholeState;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
@@ -23,10 +24,15 @@ record SavedTensors(
   /**
    * Lists the tensors of a run.
    *
+   * @param state what was collected of the optimizer's state
    * @param withOptimizer whether main parameters and moments are saved, too
    */
   static SavedTensors of(
-      WeightTransfer transfer, LoadedModel model, Optimizer optimizer, boolean withOptimizer) {
+      WeightTransfer transfer,
+      LoadedModel model,
+      Optimizer optimizer,
+      WholeState state,
+      boolean withOptimizer) {
     transfer.beginSaving();
     Tensor values = model.store().values();
     List<TensorSource> weights = transfer.sources(model.store(), values);
@@ -36,13 +42,13 @@ record SavedTensors(
       FlatState narrow = optimizer.narrowParameters();
       if (narrow != null) {
         main.addAll(transfer.sources(narrow, "", scalesName(narrow)));
-      } else if (optimizer.mainParameters() != values) {
-        main.addAll(transfer.sources(model.store(), optimizer.mainParameters()));
+      } else if (state.mainParameters() != values) {
+        main.addAll(transfer.sources(model.store(), state.mainParameters()));
       }
       new TreeMap<>(optimizer.narrowMoments())
-          .forEach((name, state) ->
-              moments.addAll(transfer.sources(state, name + ".", scalesName(state))));
-      new TreeMap<>(optimizer.moments())
+          .forEach((name, moment) ->
+              moments.addAll(transfer.sources(moment, name + ".", scalesName(moment))));
+      new TreeMap<>(state.moments())
           .forEach(
               (name, flat) -> moments.addAll(transfer.sources(model.store(), flat, name + ".")));
     }

@@ -1,5 +1,6 @@
 package io.panatron.runtime.train;
 
+import io.panatron.runtime.UserError;
 import io.panatron.runtime.parallel.RankContext;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -31,7 +32,10 @@ public final class SharedInputs {
     try {
       return opened.join();
     } catch (CompletionException e) {
-      throw new IllegalStateException("the main rank could not open what the run reads", e);
+      // The same on every rank, since any of them may be the first to be reported.
+      throw e.getCause() instanceof UserError error
+          ? error
+          : new IllegalStateException("the main rank could not open what the run reads", e);
     }
   }
 }

@@ -87,11 +87,11 @@ final class StepFigures implements TrainingObserver {
 
   /**
    * The L2 norm of all main parameters after an iteration, read once however often it is asked; of
-   * the model's values where main parameters are stored narrow.
+   * the model's values where main parameters are stored narrow or shared out among ranks.
    */
   double paramsNorm(long iteration) {
     if (iteration != normIteration) {
-      norm = Math.sqrt(backend.sumOfSquares(optimizer.mainParameters()));
+      norm = Math.sqrt(backend.sumOfSquares(optimizer.wholeParameters()));
       normIteration = iteration;
     }
     return norm;

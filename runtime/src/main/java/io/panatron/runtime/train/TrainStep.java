@@ -4,13 +4,18 @@ import io.panatron.kernels.Communicator;
 import io.panatron.kernels.Reduction;
 import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.data.MicroBatch;
+import io.panatron.runtime.model.ModelStage;
 import io.panatron.runtime.model.TransformerModel;
 import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.NonFiniteGradientException;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.parallel.RankContext;
+import io.panatron.runtime.task.Mean;
+import io.panatron.runtime.task.Measures;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,10 +70,38 @@ public final class TrainStep {
       DropoutStreams dropout) {
     this(
         rank,
-        new SequentialPasses(rank, model, tokenLoss, dropout, optimizer.ranks(), checkMemory),
+        new SequentialPasses(rank, model, tokenLoss, dropout, optimizer.samples(), checkMemory),
         optimizer,
         perTokenLoss,
         tokenLoss);
+  }
+
+  /**
+   * A step of one rank of a pipeline.
+   *
+   * @param stages of this rank, in the order of the model
+   * @param group {@code --microbatch_group_size_per_virtual_pipeline_stage}, or null
+   */
+  public static TrainStep pipelined(
+      RankContext rank,
+      List<ModelStage> stages,
+      @Nullable Integer group,
+      Optimizer optimizer,
+      boolean perTokenLoss,
+      boolean checkMemory,
+      TokenLoss tokenLoss,
+      DropoutStreams dropout) {
+    return new TrainStep(
+        rank,
+        new PipelinedPasses(rank, stages, group, tokenLoss, dropout, checkMemory),
+        optimizer,
+        perTokenLoss,
+        tokenLoss);
+  }
+
+  /** A step towards losses of sequences, whose micro-batches count alike. */
+  TrainStep(RankContext rank, SequencePasses passes, Optimizer optimizer) {
+    this(rank, passes, optimizer, false, TokenLoss.CROSS_ENTROPY);
   }
 
   /** A step that runs its micro-batches as {@code passes} does. */
@@ -98,14 +131,16 @@ public final class TrainStep {
     optimizer.zeroGradients();
     StepLoss loss = new StepLoss(iteration, batches.size(), lossScale);
     Passes.Times passed = passes.run(iteration, batches, loss);
-    long targets = 0;
+    long targets = loss.sequenceLosses;
     long tokens = 0;
     for (MicroBatch batch : batches) {
       targets += batch.targetTokens();
       tokens += batch.tokens().length;
     }
     Communicator ranks = rank.groups().dataContext();
-    double lossSum = ranks.allReduce(loss.sum, Reduction.SUM);
+    // The last stage of a pipeline knows the losses, the others have 0.
+    Communicator stages = rank.groups().pipeline();
+    double lossSum = stages.allReduce(ranks.allReduce(loss.sum, Reduction.SUM), Reduction.SUM);
     targets = (long) ranks.allReduce((double) targets, Reduction.SUM);
     tokens = (long) ranks.allReduce((double) tokens, Reduction.SUM);
     long updateStart = System.nanoTime();
@@ -129,7 +164,8 @@ public final class TrainStep {
         skipped,
         nextLossScale(),
         times,
-        loss.channels.sumsOver(ranks));
+        loss.channels.sumsOver(ranks, stages),
+        SequenceEvaluation.over(ranks, loss.measures));
   }
 
   private void completeGradients(long iteration) {
@@ -185,7 +221,9 @@ public final class TrainStep {
   /** The losses of one iteration. */
   private final class StepLoss implements Passes.LossFunction {
     final ChannelLosses channels = new ChannelLosses();
+    final SortedMap<String, Mean> measures = new TreeMap<>();
     double sum;
+    long sequenceLosses;
     private final long iteration;
     private final int microBatches;
     private final double lossScale;
@@ -213,6 +251,22 @@ public final class TrainStep {
     public void take(int index, MicroBatch batch, double[] crossEntropies) {
       sum += weightedSum(index, batch, crossEntropies);
       channels.add(batch, crossEntropies, tokenLoss);
+    }
+
+    @Override
+    public double sequenceGradient() {
+      return lossScale / microBatches;
+    }
+
+    @Override
+    public void take(int index, double sequenceLoss, Measures measured) {
+      if (!Double.isFinite(sequenceLoss) && !(optimizer.lossScaler() instanceof DynamicLossScale)) {
+        throw new NonFiniteLossException(
+            where(iteration) + "the loss of micro-batch " + index + " is " + sequenceLoss + ADVICE);
+      }
+      sum += sequenceLoss;
+      sequenceLosses++;
+      measured.values().forEach((name, mean) -> measures.merge(name, mean, Mean::plus));
     }
 
     private double weightedSum(int index, MicroBatch batch, double[] losses) {

@@ -19,7 +19,7 @@ public final class Trainer {
   private final TrainStep step;
   private final LearningRateSchedule schedule;
   private final BatchSource batches;
-  private final @Nullable Evaluation evaluation;
+  private final @Nullable Validation evaluation;
   private final CheckpointSink checkpoints;
   private final TrainingObserver observer;
   private final BooleanSupplier stop;
@@ -35,7 +35,7 @@ public final class Trainer {
       TrainStep step,
       LearningRateSchedule schedule,
       BatchSource batches,
-      @Nullable Evaluation evaluation,
+      @Nullable Validation evaluation,
       CheckpointSink checkpoints,
       TrainingObserver observer,
       BooleanSupplier stop) {
@@ -130,9 +130,9 @@ public final class Trainer {
     return drawn;
   }
 
-  private void evaluate(Evaluation validation, Progress progress) {
+  private void evaluate(Validation validation, Progress progress) {
     long begin = System.nanoTime();
-    Evaluation.Result result = validation.run();
+    Evaluation.Result result = validation.run(progress.iteration());
     observer.onEvaluation(progress, result, (System.nanoTime() - begin) * 1e-9);
   }
 

@@ -9,6 +9,7 @@ import io.panatron.runtime.data.AddedTokens;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.data.ColumnNames;
 import io.panatron.runtime.data.DataSettings;
+import io.panatron.runtime.data.DatasetRegistry;
 import io.panatron.runtime.data.LossScale;
 import io.panatron.runtime.data.Mixing;
 import io.panatron.runtime.data.Packing;
@@ -22,7 +23,9 @@ import io.panatron.runtime.optim.DynamicLossScale;
 import io.panatron.runtime.optim.OptimizerSettings;
 import io.panatron.runtime.optim.StateDTypes;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -127,15 +130,35 @@ public record TrainingConfig(
   /** Writing checkpoints in the background. */
   public record AsyncSave(boolean persistentWorker) {}
 
+  /**
+   * Where the files are that a command line names otherwise than by their place here.
+   *
+   * @param model the folder of {@code --model}; null where that is its value
+   * @param data the files of data sets, by their names
+   */
+  public record Fetched(@Nullable Path model, Map<String, List<Path>> data) {
+    /** Everything is where the command line says. */
+    public static final Fetched NONE = new Fetched(null, Map.of());
+
+    public Fetched {
+      data = Map.copyOf(data);
+    }
+  }
+
   /** Reads the arguments of a training command. */
   public static TrainingConfig of(ParsedArguments a) {
+    return of(a, Fetched.NONE);
+  }
+
+  /** As {@link #of(ParsedArguments)}, with names that stand for files elsewhere. */
+  public static TrainingConfig of(ParsedArguments a, Fetched fetched) {
     Path load = a.pathOrNull("load");
-    Path model = a.pathOrNull("model");
+    Path model = fetched.model() == null ? a.pathOrNull("model") : fetched.model();
     return new TrainingConfig(
         a,
-        model == null && load != null ? load : a.path("model"),
+        model != null ? model : load != null ? load : a.path("model"),
         resume(a),
-        data(a),
+        data(a, fetched.data()),
         batches(a),
         new LearningRate(
             a.text("lr_decay_style"),
@@ -177,13 +200,15 @@ public record TrainingConfig(
     return a.isGiven(notToLoad) && !a.flag(notToLoad);
   }
 
-  private static Data data(ParsedArguments a) {
+  private static Data data(ParsedArguments a, Map<String, List<Path>> fetched) {
     boolean preTraining = a.command().equals("pt");
+    DatasetRegistry registry = DatasetRegistry.read(a.list("custom_dataset_info"));
+    Map<String, ColumnNames> columnsOf = new HashMap<>();
     DataSettings rows =
         new DataSettings(
             preTraining,
-            a.list("dataset"),
-            a.list("val_dataset"),
+            registry.resolve("--dataset", a.list("dataset"), columnsOf),
+            registry.resolve("--val_dataset", a.list("val_dataset"), columnsOf),
             a.number("split_dataset_ratio"),
             a.wholeNumber("data_seed"),
             a.flag("dataset_shuffle"),
@@ -193,7 +218,8 @@ public record TrainingConfig(
             Truncation.parse(a.text("truncation_strategy")),
             LossScale.parse(a.text("loss_scale")),
             a.flag("strict"),
-            reading(a));
+            reading(a).with(columnsOf),
+            fetched);
     return new Data(
         rows,
         template(a),

@@ -2,21 +2,24 @@ package io.panatron.runtime.train;
 
 import io.panatron.kernels.Reduction;
 import io.panatron.runtime.UserError;
-import io.panatron.runtime.autograd.TokenLoss;
 import io.panatron.runtime.checkpoint.Checkpoint;
 import io.panatron.runtime.checkpoint.CheckpointStore;
 import io.panatron.runtime.checkpoint.Retention;
 import io.panatron.runtime.checkpoint.RunFolder;
 import io.panatron.runtime.config.ArgumentsFile;
+import io.panatron.runtime.config.ParsedArguments;
 import io.panatron.runtime.data.BatchSampler;
 import io.panatron.runtime.data.BatchSource;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.WeightTransfer;
 import io.panatron.runtime.observe.ProgressDisplay;
+import io.panatron.runtime.observe.ResumedLog;
 import io.panatron.runtime.observe.RunLog;
+import io.panatron.runtime.optim.DataParallel;
 import io.panatron.runtime.optim.Optimizer;
 import io.panatron.runtime.optim.SharedGradients;
+import io.panatron.runtime.optim.WholeState;
 import io.panatron.runtime.parallel.RankContext;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -25,6 +28,7 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +36,8 @@ import org.jspecify.annotations.Nullable;
  * it is about to do, trains, and leaves the run folder.
  */
 public final class TrainingSession {
+  private static final String LOG = "logging.jsonl";
+
   private final TrainingConfig config;
   private final RankContext rank;
   private final PrintWriter out;
@@ -108,8 +114,11 @@ public final class TrainingSession {
         Path folder = RunFolder.create(saving.save(), saving.addVersion(), LocalDateTime.now());
         say("Run folder        " + folder);
         Progress start = resumed.progress();
+        if (sharesFolder() && start.iteration() > 0) {
+          ResumedLog.cut(folder.resolve(LOG), start.iteration());
+        }
         try (CheckpointStore store = CheckpointStore.open(folder, saves.retention());
-            RunLog log = new RunLog(folder.resolve("logging.jsonl"));
+            RunLog log = new RunLog(folder.resolve(LOG));
             ProgressDisplay display =
                 ProgressDisplay.open(out, start.iteration(), settings.trainIterations());
             Watching watching =
@@ -123,6 +132,7 @@ public final class TrainingSession {
                     inputs,
                     model,
                     optimizer,
+                    wholeState(model, optimizer),
                     transfer,
                     watching.reporter(),
                     writeArguments(folder, inputs),
@@ -135,7 +145,7 @@ public final class TrainingSession {
                   step,
                   schedule,
                   batches,
-                  evaluation(inputs, model),
+                  evaluation(inputs, model, folder),
                   writer,
                   watching.observer(),
                   this::isStopping);
@@ -169,11 +179,18 @@ public final class TrainingSession {
                 step(inputs, model, optimizer, resumed.seed()),
                 ScheduleArithmetic.schedule(config, inputs.plan().trainIters()),
                 batches,
-                evaluation(inputs, model),
-                new ShardSink(transfer, model, optimizer, config.checkpoints().saveOptimizer()),
+                evaluation(inputs, model, null),
+                new ShardSink(
+                    transfer,
+                    model,
+                    optimizer,
+                    wholeState(model, optimizer),
+                    config.checkpoints().saveOptimizer()),
                 TrainingObserver.all(List.of()),
                 this::isStopping)
             .run(resumed.progress());
+      } catch (NonFiniteLossException e) {
+        throw new UserError(String.valueOf(e.getMessage()), e);
       }
       // What the main rank opened stays open until nobody reads it any more.
       rank.groups().world().barrier();
@@ -183,10 +200,11 @@ public final class TrainingSession {
   }
 
   private RunInputs openInputs() {
-    RunInputs inputs = RunInputs.open(config, rank.backend(), this::say);
+    RunInputs inputs = RunInputs.open(config, rank.backend(), rank.sizes().data(), this::say);
     boolean fits = false;
     try {
       ModelBuilder.requireShares(inputs.model(), rank.sizes().tensor());
+      inputs.task().requireRanks(rank.sizes().world());
       refuseToReplaceItsSource(inputs);
       fits = true;
       return inputs;
@@ -203,7 +221,23 @@ public final class TrainingSession {
         model.run(),
         config.optimizer(),
         model.store(),
-        SharedGradients.of(rank, model.store()));
+        SharedGradients.of(
+            rank,
+            model.store(),
+            new DataParallel(
+                rank.groups().dataContext(),
+                model.store(),
+                ParallelArguments.dataParallel(config.arguments(), rank.sizes())),
+            null));
+  }
+
+  private WholeState wholeState(LoadedModel model, Optimizer optimizer) {
+    return new WholeState(
+        rank.backend(),
+        model.run(),
+        model.store(),
+        optimizer,
+        config.checkpoints().saveOptimizer());
   }
 
   private WeightTransfer transfer(RunInputs inputs, LoadedModel model) {
@@ -221,14 +255,23 @@ public final class TrainingSession {
    * clearing may give a checkpoint its name back, which must not happen once it has been found.
    */
   private void recoverSharedFolder() {
+    if (sharesFolder()) {
+      CheckpointStore.open(config.checkpoints().save(), Retention.ALL).close();
+    }
+  }
+
+  /** Whether the run goes on in the folder that it loads from. */
+  private boolean sharesFolder() {
     TrainingConfig.Checkpoints saving = config.checkpoints();
     TrainingConfig.Resume resume = config.resume();
-    if (resume != null && !saving.addVersion() && Files.isDirectory(resume.load())) {
-      Path load = resume.load().toAbsolutePath().normalize();
-      if (load.equals(saving.save().toAbsolutePath().normalize())) {
-        CheckpointStore.open(load, Retention.ALL).close();
-      }
-    }
+    return resume != null
+        && !saving.addVersion()
+        && Files.isDirectory(resume.load())
+        && resume
+            .load()
+            .toAbsolutePath()
+            .normalize()
+            .equals(saving.save().toAbsolutePath().normalize());
   }
 
   /** A run that starts over would write its own iterations over the checkpoint it came from. */
@@ -265,18 +308,15 @@ public final class TrainingSession {
   }
 
   private TrainStep step(RunInputs inputs, LoadedModel model, Optimizer optimizer, long seed) {
-    return new TrainStep(
-        rank,
-        model.network().recomputing(inputs.recompute()),
-        optimizer,
-        config.batches().perTokenLoss(),
-        config.checkMemory(),
-        tokenLoss(),
-        new DropoutStreams(config.dropout(), seed, rank.coordinates()));
-  }
-
-  private TokenLoss tokenLoss() {
-    return config.arguments().flag("enable_dft_loss") ? TokenLoss.DFT : TokenLoss.CROSS_ENTROPY;
+    return inputs
+        .task()
+        .objective()
+        .step(
+            rank,
+            model.network().recomputing(inputs.recompute()),
+            optimizer,
+            config.checkMemory(),
+            new DropoutStreams(config.dropout(), seed, rank.coordinates()));
   }
 
   private LoadedModel openModel(RunInputs inputs) {
@@ -299,7 +339,7 @@ public final class TrainingSession {
     TrainingConfig.Batches batches = config.batches();
     return new TrainerSettings(
         inputs.plan().trainIters(),
-        batches.globalBatchSize() / batches.microBatchSize(),
+        batches.globalBatchSize() / batches.microBatchSize() / rank.sizes().data(),
         batches.globalBatchSize(),
         batches.logInterval(),
         saves.saveInterval(),
@@ -317,7 +357,10 @@ public final class TrainingSession {
     }
     BatchSampler.Shape shape =
         new BatchSampler.Shape(
-            inputs.data().training().size(), config.batches().microBatchSize(), 0, 1);
+            inputs.data().training().size(),
+            config.batches().microBatchSize(),
+            rank.coordinates().data().index(),
+            rank.coordinates().data().size());
     return BatchSource.training(
         inputs.data().training(),
         data.rows().reading().groupByLength()
@@ -331,32 +374,42 @@ public final class TrainingSession {
     return config.data().batchSettings(inputs.tokenizer().padId().orElse(0));
   }
 
-  private @Nullable Evaluation evaluation(RunInputs inputs, LoadedModel model) {
+  private @Nullable Validation evaluation(
+      RunInputs inputs, LoadedModel model, @Nullable Path folder) {
     int iterations = inputs.plan().evalIters();
     if (iterations == 0) {
       return null;
     }
     TrainingConfig.Batches batches = config.batches();
-    return new Evaluation(
-        rank,
-        model.network(),
+    Supplier<BatchSource> batchSource =
         () ->
             BatchSource.evaluation(
                 inputs.data().validation(),
                 batches.microBatchSize(),
-                0,
-                1,
+                rank.coordinates().data().index(),
+                rank.coordinates().data().size(),
                 batchSettings(inputs),
-                (long) iterations * batches.globalBatchSize()),
-        config.checkMemory(),
-        tokenLoss());
+                (long) iterations * batches.globalBatchSize());
+    return inputs
+        .task()
+        .objective()
+        .validation(rank, model.network(), batchSource, config.checkMemory(), predictions(folder));
+  }
+
+  private @Nullable PredictionLog predictions(@Nullable Path folder) {
+    ParsedArguments arguments = config.arguments();
+    return folder != null && arguments.command().equals("sft") && arguments.flag("save_predictions")
+        ? new PredictionLog(folder)
+        : null;
   }
 
   /** Writes args.json into the run folder and returns its text for the checkpoints. */
   private String writeArguments(Path folder, RunInputs inputs) {
     try {
       ArgumentsFile.write(
-          SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch())
+          inputs
+              .task()
+              .complete(SaveSchedule.forced(config.arguments(), config.checkpoints().perEpoch()))
               .with("train_iters", inputs.plan().trainIters())
               .with("max_length", inputs.positions())
               .with("new_special_tokens", config.data().newSpecialTokens()),

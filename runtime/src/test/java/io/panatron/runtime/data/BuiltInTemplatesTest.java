@@ -144,6 +144,8 @@ class BuiltInTemplatesTest {
   void everyFormatIsComparedWithMegatronSwift() {
     Set<String> compared = new TreeSet<>();
     SWIFT.get("cases").forEach(c -> compared.add(c.get("template").asText()));
+    // The two that are for no answers: see TaskTemplatesTest.
+    compared.addAll(List.of("qwen3_emb", "qwen3_reranker"));
     assertThat(compared).containsExactlyInAnyOrderElementsOf(ChatTemplates.names());
   }
 }

@@ -217,7 +217,7 @@ class DataPipelineTest {
     Path empty = Files.writeString(folder.resolve("empty.jsonl"), "\n\n");
     Path good = rows("good.jsonl", 2);
     String[][] cases = {
-      {"someone/some-data", "data sets of a hub are not supported yet"},
+      {"someone/some-data", "organisation/name with --use_hf true"},
       {text.toString(), "is not .jsonl, .json, .csv or .txt"},
       {empty.toString(), "no training sample is left"},
       {good + "#0", "a number of rows from 1"},

@@ -3,6 +3,7 @@ package io.panatron.runtime.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.panatron.runtime.UserError;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -77,9 +78,42 @@ class HfTokenizerTest {
       assertThat(tokenizer.eosId()).hasValue(375);
       assertThat(tokenizer.bosId()).hasValue(373);
       assertThat(tokenizer.padId()).hasValue(375);
-      assertThat(tokenizer.addsBosToken()).isTrue();
+      assertThat(tokenizer.beginText()).isEqualTo("<|endoftext|>");
       assertThat(tokenizer.chatTemplate()).isEqualTo("d");
       assertThat(tokenizer.vocabularySize()).isEqualTo(381);
+    }
+  }
+
+  @Test
+  void plainTextBeginsWithWhatThePostProcessorPutsBeforeIt() throws IOException {
+    String json = Files.readString(Fixtures.path("qwen3/tokenizer.json"));
+    ObjectNode tokenizer = (ObjectNode) Fixtures.JSON.readTree(json);
+    tokenizer.set(
+        "post_processor",
+        Fixtures.JSON.readTree(
+            """
+            {"type": "TemplateProcessing",
+             "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}},
+                        {"Sequence": {"id": "A", "type_id": 0}}],
+             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+             "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [373],
+                                                  "tokens": ["<|endoftext|>"]}}}\
+            """));
+    Files.writeString(folder.resolve("tokenizer.json"), tokenizer.toString());
+    Path config = folder.resolve("tokenizer_config.json");
+    Files.writeString(config, "{\"bos_token\": \"<|im_start|>\"}");
+    try (HfTokenizer asked = HfTokenizer.open(folder)) {
+      assertThat(asked.beginText()).isEqualTo("<|endoftext|>");
+    }
+    Files.writeString(config, "{\"bos_token\": \"<|im_start|>\", \"add_bos_token\": false}");
+    try (HfTokenizer told = HfTokenizer.open(folder)) {
+      assertThat(told.beginText()).isEmpty();
+    }
+    Files.writeString(config, "{\"add_bos_token\": true}");
+    try (HfTokenizer nameless = HfTokenizer.open(folder)) {
+      assertThatThrownBy(nameless::beginText)
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("has add_bos_token but names no bos_token");
     }
   }
 

@@ -76,7 +76,8 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(339),
-                337));
+                337,
+                HeadKind.VOCABULARY));
   }
 
   @Test
@@ -108,7 +109,8 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(351),
-                349));
+                349,
+                HeadKind.VOCABULARY));
   }
 
   @Test
@@ -141,10 +143,35 @@ class ModelConfigTest {
                 SafetensorsDtype.F32,
                 null,
                 List.of(375),
-                373));
+                373,
+                HeadKind.VOCABULARY));
     assertThat(config.queriesPerKeyValueHead()).isEqualTo(3);
     assertThat(config.queryRows()).isEqualTo(96);
     assertThat(config.keyValueRows()).isEqualTo(32);
+  }
+
+  @Test
+  void anArchitectureSaysWhatStandsBehindTheFinalNorm() throws IOException {
+    ObjectNode json = fixture("llama3");
+    assertThat(read(json).output()).isEqualTo(HeadKind.VOCABULARY);
+    json.putArray("architectures").add("LlamaModel");
+    assertThat(read(json).output()).isEqualTo(HeadKind.NONE);
+    json.putArray("architectures").add("LlamaForSequenceClassification");
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(2));
+    json.put("num_labels", 5);
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(5));
+    json.putObject("id2label").put("0", "no").put("1", "yes").put("2", "perhaps");
+    assertThat(read(json).output()).isEqualTo(new HeadKind.Scores(3));
+    ModelConfig classifier = read(json);
+    assertThat(ParameterLayout.hfShapes(classifier).get("score.weight"))
+        .containsExactly(3, classifier.hiddenSize());
+    assertThat(ParameterLayout.hfShapes(classifier)).doesNotContainKey("lm_head.weight");
+    assertThatThrownBy(() -> classifier.languageModel(folder))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("sequence classifier (LlamaForSequenceClassification)");
+    assertThatThrownBy(() -> classifier.withOutput(HeadKind.NONE).languageModel(folder))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("base model (LlamaModel)");
   }
 
   @ParameterizedTest
@@ -324,7 +351,8 @@ class ModelConfigTest {
         "rope_parameters | [1] | rope_parameters is [1], but must be an object",
         "quantization_config | {\"bits\":4} | has a quantization_config, which is not supported",
         "partial_rotary_factor | 0.5 | asks for partial_rotary_factor 0.5, which is not supported",
-        "architectures | [\"LlamaModel\"] | names the model LlamaModel, which is not supported; "
+        "architectures | [\"LlamaForTokenClassification\"] | names the model LlamaForTokenClassification,"
+            + " which is not supported; "
             + "supported are LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
         "architectures | \"LlamaForCausalLM\" | architectures is \"LlamaForCausalLM\", but must be"
             + " a list",

@@ -27,6 +27,7 @@ import io.panatron.runtime.nn.RecomputePlan;
 import io.panatron.runtime.parallel.LocalRanks;
 import io.panatron.runtime.parallel.RankContext;
 import io.panatron.runtime.parallel.topology.ParallelSizes;
+import io.panatron.runtime.task.Measures;
 import io.panatron.runtime.tensor.HostTransfer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -158,6 +159,16 @@ class PipelinedPassesTest {
             @Override
             public void take(int index, MicroBatch batch, double[] crossEntropies) {
               losses.put(index, crossEntropies);
+            }
+
+            @Override
+            public double sequenceGradient() {
+              throw new AssertionError("the losses are those of tokens");
+            }
+
+            @Override
+            public void take(int index, double value, Measures measures) {
+              throw new AssertionError("the losses are those of tokens");
             }
           });
       Map<String, double[]> gradients = new TreeMap<>();

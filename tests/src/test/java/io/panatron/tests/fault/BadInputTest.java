@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Each mistake is answered by one sentence on the error stream, and leaves nothing behind. */
 class BadInputTest {
   static List<BadInput> table() {
-    return Stream.of(BadRows.all(), BadModels.all(), BadParameters.all())
+    return Stream.of(BadRows.all(), BadModels.all(), BadParameters.all(), BadTasks.all())
         .flatMap(List::stream)
         .toList();
   }

@@ -73,6 +73,26 @@ final class BadParameters {
             "--initial_loss_scale",
             "--min_loss_scale 1.0E12",
             "change one"),
+        set(
+            "a model of the hub without the hub",
+            "model",
+            "org/name",
+            "--model org/name",
+            "--use_hf true",
+            "ModelScope"),
+        set(
+            "a data set of the hub without the hub",
+            "dataset",
+            "org/name:en#10",
+            "--dataset org/name:en",
+            "--use_hf true"),
+        set("a data set of ModelScope", "dataset", "MS::org/name", "ModelScope", "HF::org/name"),
+        set(
+            "a revision of a folder",
+            "model_revision",
+            "v1",
+            "--model_revision v1",
+            "folder of this machine"),
         set("a shard size that is none", "max_shard_size", "huge", "--max_shard_size", "huge"),
         set("an unknown loss mask", "loss_scale", "some", "--loss_scale", "some"),
         set(

@@ -130,6 +130,18 @@ class NewTokensTest {
   }
 
   @Test
+  void aSizeOfTheVocabularyWithoutRoomForThemIsRefused() {
+    InProcess.Result result = into("run").with("padded_vocab_size", ROWS).run();
+    assertThat(result.status()).isNotZero();
+    assertThat(result.err())
+        .contains(
+            "--padded_vocab_size 384 has no room for --new_special_tokens, with which the tokenizer"
+                + " knows 385 tokens; leave it out, so that the vocabulary grows to 512, or give at"
+                + " least 385");
+    assertThat(folder.resolve("run")).doesNotExist();
+  }
+
+  @Test
   void tiedEmbeddingsGrowOnce() throws Exception {
     Path tied =
         Path.of(

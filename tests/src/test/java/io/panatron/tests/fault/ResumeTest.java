@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.panatron.cli.InProcess;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -60,6 +61,24 @@ class ResumeTest {
     assertThat(rows.keySet())
         .isEqualTo(logInterval == 1 ? java.util.Set.of(5, 6, 7, 8) : java.util.Set.of(6, 8));
     RunFiles.assertSameState(checkpoint(rest, 8), checkpoint(whole, 8));
+  }
+
+  /** As after a kill: iterations 5 to 8 were logged, and the last checkpoint is that of 4. */
+  @Test
+  void iterationsThatAreRunAgainInOneFolderAreLoggedOnce() throws IOException {
+    TrainingCall call = into("run").with("save_interval", 4).with("add_version", false);
+    trained(call);
+    List<String> whole = Files.readAllLines(call.save().resolve("logging.jsonl"));
+    Files.move(checkpoint(call, 8), folder.resolve("gone"));
+    Files.writeString(
+        call.save().resolve("latest_checkpointed_iteration.txt"), "4", StandardCharsets.UTF_8);
+
+    trained(call.with("load", call.save()));
+
+    List<String> again = Files.readAllLines(call.save().resolve("logging.jsonl"));
+    assertThat(again).hasSameSizeAs(whole);
+    assertThat(again.subList(0, 4)).isEqualTo(whole.subList(0, 4));
+    assertThat(RunFiles.log(call.save())).hasSize(again.size());
   }
 
   /** No mask is stored: a resumed run drops what the other would have dropped. */

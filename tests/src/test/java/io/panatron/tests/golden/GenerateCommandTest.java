@@ -129,6 +129,21 @@ class GenerateCommandTest {
     assertThat(process.waitFor()).isEqualTo(128 + 13);
   }
 
+  @Test
+  void aReaderThatWentAwayEndsAChatToo() throws Exception {
+    String model = Golden.open("qwen2").model().toString();
+    Process process =
+        start(List.of("generate", "--model", model, "--chat", "--max_new_tokens", "5"), Map.of());
+    // The program does not read to the end what the user says.
+    OutputStream input = process.getOutputStream();
+    input.write("one\n".repeat(500).getBytes(StandardCharsets.UTF_8));
+    input.flush();
+    try (InputStream output = process.getInputStream()) {
+      assertThat(output.read()).isNotNegative();
+    }
+    assertThat(process.waitFor()).isEqualTo(128 + 13);
+  }
+
   private static List<String> arguments(Golden golden, String... more) {
     List<String> arguments =
         new ArrayList<>(

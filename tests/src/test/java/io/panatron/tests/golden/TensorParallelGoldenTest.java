@@ -5,12 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.panatron.kernels.DType;
-import io.panatron.runtime.data.BatchSource;
-import io.panatron.runtime.data.ChatTemplates;
-import io.panatron.runtime.data.DataPipeline;
-import io.panatron.runtime.data.HfTokenizer;
 import io.panatron.runtime.data.MicroBatch;
-import io.panatron.runtime.data.TemplateOptions;
 import io.panatron.runtime.model.LoadedModel;
 import io.panatron.runtime.optim.LearningRateSchedule;
 import io.panatron.runtime.optim.Optimizer;
@@ -21,7 +16,6 @@ import io.panatron.runtime.parallel.topology.ParallelSizes;
 import io.panatron.runtime.train.StepResult;
 import io.panatron.runtime.train.TrainStep;
 import io.panatron.tests.parallel.RankDevices;
-import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,7 +42,7 @@ class TensorParallelGoldenTest {
   void eightIterationsOfTrainingAreThoseOfPyTorch(
       String name, RankDevices devices, DType dtype, boolean sequence) {
     Golden golden = Golden.open(name);
-    List<MicroBatch> rows = microBatches(golden, 16);
+    List<MicroBatch> rows = ParallelGolden.microBatches(golden, 16);
     ParallelSizes sizes = ParallelSizes.ofWorld(2).tensor(2).sequenceParallel(sequence).build();
     List<List<StepResult>> ranks = devices.run(sizes, rank -> train(rank, golden, dtype, rows));
     int next = 0;
@@ -91,26 +85,6 @@ class TensorParallelGoldenTest {
         results.add(step.run(iteration + 1, batch, schedule.rateAt(4L * iteration)));
       }
       return results;
-    }
-  }
-
-  private static List<MicroBatch> microBatches(Golden golden, int count) {
-    try (HfTokenizer tokenizer = HfTokenizer.open(golden.model());
-        DataPipeline data =
-            DataPipeline.open(
-                GoldenCase.dataSettings(golden.rows()),
-                tokenizer,
-                ChatTemplates.choose(
-                    TemplateOptions.DEFAULT.withTemplate("chatml"),
-                    tokenizer,
-                    "llama",
-                    ZonedDateTime.now()));
-        BatchSource source = GoldenCase.inFileOrder(data, tokenizer)) {
-      List<MicroBatch> batches = new ArrayList<>();
-      for (int i = 0; i < count; i++) {
-        batches.add(source.next());
-      }
-      return batches;
     }
   }
 

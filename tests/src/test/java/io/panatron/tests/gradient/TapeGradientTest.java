@@ -18,6 +18,7 @@ import io.panatron.runtime.autograd.Op;
 import io.panatron.runtime.autograd.Parameter;
 import io.panatron.runtime.autograd.Tape;
 import io.panatron.runtime.autograd.TokenLoss;
+import io.panatron.runtime.model.HeadKind;
 import io.panatron.runtime.model.ModelBuilder;
 import io.panatron.runtime.model.ModelConfig;
 import io.panatron.runtime.model.ModelFamily;
@@ -199,6 +200,7 @@ class TapeGradientTest {
         recorded.addAll(session.recorded);
       }
     }
+    recorded.addAll(SequenceGradientTest.operations());
     Set<String> permitted = new TreeSet<>();
     Arrays.stream(Op.class.getPermittedSubclasses())
         .forEach(op -> permitted.add(op.getSimpleName()));
@@ -251,7 +253,8 @@ class TapeGradientTest {
         null,
         null,
         List.of(),
-        null);
+        null,
+        HeadKind.VOCABULARY);
   }
 
   /** A model with random weights, biases included, and one packed batch. */

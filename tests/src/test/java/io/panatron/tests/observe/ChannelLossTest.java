@@ -101,6 +101,34 @@ class ChannelLossTest {
   }
 
   @Test
+  void noNameOfAChannelHidesAnotherNumber() throws IOException {
+    Path data =
+        Files.writeString(
+            folder.resolve("rows.jsonl"),
+            """
+            {"query": "a", "response": "b", "channel": "scale"}
+            {"query": "a", "response": "b c", "channel": ""}
+            {"query": "a", "response": "d", "channel": "channel_scale"}
+            {"query": "a", "response": "e", "channel": "tools"}
+            """);
+    train(
+        "half",
+        Map.of(
+            "dataset", data.toString(),
+            "train_iters", "1",
+            "torch_dtype", "float16",
+            "initial_loss_scale", "1024"));
+    JsonNode row = rows("half").getFirst();
+    assertThat(row.required("loss_scale").asDouble()).isEqualTo(1024);
+    assertThat(row.required("loss_channel_scale").asDouble()).isPositive().isLessThan(100);
+    assertThat(row.required("loss_channel_channel_scale").asDouble()).isPositive();
+    assertThat(row.required("loss_None").asDouble()).isPositive();
+    assertThat(row.has("loss_")).isFalse();
+    assertThat(EventFolder.read(folder.resolve("half/runs")).scalars().keySet())
+        .contains("train/loss_channel_scale");
+  }
+
+  @Test
   void packsAndCachedTokensKeepTheirChannels() throws IOException {
     train("rows", Map.of("train_iters", "1"));
     Map<String, String> packed = new LinkedHashMap<>();

@@ -102,7 +102,37 @@ final class AttentionParity {
                 p -> forward(p, new HeadGeometry(6, 2, 20), layout, 6, keys, 3, null)));
       }
     }
+    for (HeadGeometry geometry : GEOMETRIES) {
+      for (int window : new int[] {AttentionLayout.NO_WINDOW, 1, 300}) {
+        AttentionLayout layout = singleQueries(1, 31, 256, 257, 600).withWindow(window);
+        cases.add(
+            new ParityCase(
+                "attentionForward",
+                "single queries of " + geometry + " in a window of " + window,
+                dtype,
+                p -> forward(p, geometry, layout, 5, 1160, 3, null)));
+      }
+    }
     return cases;
+  }
+
+  private static final List<HeadGeometry> GEOMETRIES =
+      List.of(
+          new HeadGeometry(8, 4, 64),
+          new HeadGeometry(3, 1, 128),
+          new HeadGeometry(6, 2, 20),
+          new HeadGeometry(5, 5, 80),
+          new HeadGeometry(1, 1, 2));
+
+  /** One query for each sequence, whose keys lie three rows apart. */
+  private static AttentionLayout singleQueries(int... lengths) {
+    int[] queries = new int[lengths.length + 1];
+    int[] keys = new int[lengths.length];
+    for (int s = 0; s < lengths.length; s++) {
+      queries[s + 1] = s + 1;
+      keys[s] = s == 0 ? 2 : keys[s - 1] + lengths[s - 1] + 3;
+    }
+    return new AttentionLayout(queries, keys, lengths);
   }
 
   private static double scale(HeadGeometry geometry) {

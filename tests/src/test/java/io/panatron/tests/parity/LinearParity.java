@@ -29,6 +29,11 @@ final class LinearParity {
           new Size(127, 100, 360, 1),
           new Size(7, 1031, 9, 1),
           new Size(300, 9, 12, 1),
+          // Few rows, in several pieces of the weight, the last of them smaller.
+          new Size(1, 520, 300, 1),
+          new Size(6, 2100, 50, 1),
+          new Size(48, 72, 930, 1),
+          new Size(49, 72, 930, 1),
           new Size(33, 65, 34, 1e4));
 
   static List<ParityCase> cases(DType dtype) {

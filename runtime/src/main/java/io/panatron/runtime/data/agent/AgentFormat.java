@@ -11,7 +11,17 @@ import org.jspecify.annotations.Nullable;
  * <p>Source: Megatron-SWIFT's agent templates.
  */
 public sealed interface AgentFormat
-    permits ReactFormat, HermesFormat, CoderFormat, LlamaFormat, MistralFormat {
+    permits ReactFormat,
+        HermesFormat,
+        CoderFormat,
+        LlamaFormat,
+        MistralFormat,
+        GlmFormat,
+        GlmTagFormat,
+        DeepSeekFormat,
+        HunyuanFormat,
+        YoutuFormat,
+        SeedFormat {
   /**
    * What the model reads before it answers.
    *

@@ -19,7 +19,15 @@ public final class AgentFormats {
           "hermes",
           "llama3",
           "llama4",
-          "mistral");
+          "mistral",
+          "chatglm4",
+          "glm4",
+          "glm4_5",
+          "glm4_7",
+          "deepseek_v3_1",
+          "seed_oss",
+          "hunyuan_hermes",
+          "youtu");
 
   private AgentFormats() {}
 
@@ -44,6 +52,14 @@ public final class AgentFormats {
       case "llama3" -> new LlamaFormat("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>");
       case "llama4" -> new LlamaFormat("<|header_start|>", "<|header_end|>", "<|eot|>");
       case "mistral" -> new MistralFormat();
+      case "chatglm4" -> GlmFormat.CHATGLM4;
+      case "glm4" -> GlmFormat.GLM4;
+      case "glm4_5" -> GlmTagFormat.GLM4_5;
+      case "glm4_7" -> GlmTagFormat.GLM4_7;
+      case "deepseek_v3_1" -> new DeepSeekFormat();
+      case "seed_oss" -> new SeedFormat();
+      case "hunyuan_hermes" -> new HunyuanFormat();
+      case "youtu" -> new YoutuFormat();
       default -> null;
     };
   }

@@ -103,17 +103,14 @@ record CoderFormat() implements AgentFormat {
 
   private static String call(ToolCall call) {
     StringBuilder text = new StringBuilder("<tool_call>\n<function=" + call.name() + ">\n");
-    if (!(call.arguments() instanceof Map<?, ?> arguments)) {
-      throw new AgentException(
-          "a call of the tool '" + call.name() + "' whose 'arguments' are not a JSON object");
-    }
-    arguments.forEach((name, value) -> {
-      String shown =
-          value instanceof Map || value instanceof List
-              ? PythonText.json(value)
-              : PythonText.str(value);
-      text.append("<parameter=%s>\n%s\n</parameter>\n".formatted(name, shown));
-    });
+    call.fields()
+        .forEach((name, value) -> {
+          String shown =
+              value instanceof Map || value instanceof List
+                  ? PythonText.json(value)
+                  : PythonText.str(value);
+          text.append("<parameter=%s>\n%s\n</parameter>\n".formatted(name, shown));
+        });
     return text.append("</function>\n</tool_call>").toString();
   }
 

@@ -42,6 +42,19 @@ public record ToolCall(String name, Object arguments) {
     return PythonText.json(JsonValues.of(node));
   }
 
+  /**
+   * The arguments by name.
+   *
+   * @throws AgentException if they are no object
+   */
+  Map<?, ?> fields() {
+    if (arguments instanceof Map<?, ?> fields) {
+      return fields;
+    }
+    throw new AgentException(
+        "a call of the tool '" + name + "' whose 'arguments' are not a JSON object");
+  }
+
   /** {@code {"name": ..., "arguments": ...}} as Python's json writes it. */
   String json(String argumentsKey) {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();

@@ -4,11 +4,14 @@ import io.panatron.runtime.data.jinja.Scope.Callable;
 import io.panatron.runtime.data.jinja.Scope.Statement;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class JinjaTemplate {
   private static final int MAX_RANGE = 1_000_000;
+  private static final Pattern FIELD = Pattern.compile("%-?([A-Za-z])");
 
   private final String source;
   private final Statement body;
@@ -41,9 +45,35 @@ public final class JinjaTemplate {
     return new JinjaTemplate(source, TemplateParser.parse(source), now);
   }
 
-  /** What its renderings depend on besides their variables: the source, and the day if it asks. */
+  /**
+   * What its renderings depend on besides their variables: the source, and the day, hour, minute or
+   * second if it asks for it.
+   */
   public String identity() {
-    return isDated() ? source + now.toLocalDate() : source;
+    if (!isDated()) {
+      return source;
+    }
+    ChronoUnit unit = finestUnit();
+    return source + (unit == ChronoUnit.DAYS ? now.toLocalDate() : now.truncatedTo(unit));
+  }
+
+  /** The finest unit of time among the fields that the source may hand to strftime. */
+  private ChronoUnit finestUnit() {
+    // A tag such as {%-if is no field; a field that is none of strftime's does no harm.
+    Matcher fields = FIELD.matcher(source.replace("{%", ""));
+    ChronoUnit finest = ChronoUnit.FOREVER;
+    while (fields.find()) {
+      ChronoUnit unit =
+          switch (fields.group(1).charAt(0)) {
+            case 'S', 'T' -> ChronoUnit.SECONDS;
+            case 'M' -> ChronoUnit.MINUTES;
+            case 'H', 'I', 'p' -> ChronoUnit.HOURS;
+            default -> ChronoUnit.DAYS;
+          };
+      finest = unit.compareTo(finest) < 0 ? unit : finest;
+    }
+    // Without a field in the source the format is made of pieces, which may ask for anything.
+    return finest == ChronoUnit.FOREVER ? ChronoUnit.SECONDS : finest;
   }
 
   /** Whether it asks for the time. */

@@ -67,7 +67,7 @@ const knownCharts = [
   ["tokens_per_second", "Tokens per second"], ["memory(GiB)", "Memory (GiB)"], ["throughput", "TFLOP/s"],
   ["mfu", "Share of the device's peak"], ["params_norm", "Parameter norm"], ["train_speed(s/it)", "Seconds per iteration"],
 ];
-const hiddenKeys = new Set(["eval_tokens", "eval_runtime(s)"]);
+const hiddenKeys = new Set(["eval_tokens", "eval_sequences", "eval_runtime(s)"]);
 const charts = [];
 
 function makeCharts() {

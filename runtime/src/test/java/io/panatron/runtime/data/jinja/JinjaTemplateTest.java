@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.panatron.runtime.data.Fixtures;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -147,6 +148,27 @@ class JinjaTemplateTest {
   void theClockIsTheOneGiven() {
     assertThat(render("{{ strftime_now('%d %b %Y, %-d %H:%M %%') }}"))
         .isEqualTo("05 Mar 2026, 5 14:07 %");
+  }
+
+  /** By its identity kept tokens are found again, so it tells as much of the time as is written. */
+  @ParameterizedTest
+  @CsvSource({
+    "x, 1000000, true",
+    "'{%-if true %}{{ strftime_now(''%d %b %Y'') }}{%-endif %}', 3600, true",
+    "'{%-if true %}{{ strftime_now(''%d %b %Y'') }}{%-endif %}', 86400, false",
+    "{{ strftime_now('%Y-%m-%d %H h') }}, 60, true",
+    "{{ strftime_now('%Y-%m-%d %H h') }}, 3600, false",
+    "{{ strftime_now('%-I %p') }}, 3600, false",
+    "{{ strftime_now('%F %H:%M') }}, 1, true",
+    "{{ strftime_now('%F %H:%M') }}, 60, false",
+    "{{ strftime_now('%T') }}, 1, false",
+    "{{ strftime_now(format) }}, 1, false"
+  })
+  void identityTellsTheTimeAsFarAsItIsWritten(String source, int later, boolean same) {
+    ZonedDateTime start = Fixtures.NOW.withMinute(0).withSecond(0);
+    String first = JinjaTemplate.parse(source, start).identity();
+    String second = JinjaTemplate.parse(source, start.plusSeconds(later)).identity();
+    assertThat(second.equals(first)).isEqualTo(same);
   }
 
   @Test
