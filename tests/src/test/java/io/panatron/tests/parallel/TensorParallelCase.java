@@ -167,7 +167,8 @@ record TensorParallelCase(
       Tensor table = model.store().parameter("model.embed_tokens.weight").value();
       rank.backend().fill(table.slice(config.vocabSize() - 1, 1), 0);
       WeightTransfer transfer = new WeightTransfer(rank.backend(), config);
-      write(transfer.sources(model.store(), model.store().values()), folder, "model");
+      Path file = folder.resolve("model.safetensors");
+      write(transfer.sources(model.store(), model.store().values()), file);
     }
   }
 
@@ -300,21 +301,19 @@ record TensorParallelCase(
       return values;
     }
     try {
-      write(sources, folder, name);
+      write(sources, folder.resolve(name));
     } finally {
       transfer.endSaving();
     }
     try (Arena arena = Arena.ofConfined()) {
-      SafetensorsFile.open(folder.resolve(name + ".safetensors"), arena)
+      SafetensorsFile.open(folder.resolve(name), arena)
           .tensors()
           .forEach((key, tensor) -> values.put(key, numbers(tensor)));
     }
     return values;
   }
 
-  private static void write(List<TensorSource> sources, Path folder, String name)
-      throws IOException {
-    Path file = folder.resolve(name + ".safetensors");
+  private static void write(List<TensorSource> sources, Path file) throws IOException {
     Files.deleteIfExists(file);
     try (FileChannel out =
         FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
